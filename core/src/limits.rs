@@ -1,0 +1,38 @@
+//! Every bound, its unit and its reason. A caller who meets one gets a typed refusal that names it.
+
+/// Bytes of a request as ZooKeeper counts them: `jute.maxbuffer`, 1 MiB less one.
+pub const FRAME_BYTES_MAX: usize = 0xfffff;
+/// Bytes of a path: nothing longer fits a frame; this keeps a walk to the root short.
+pub const PATH_BYTES_MAX: usize = 64 * 1024;
+/// Operations in one multi. ZooKeeper has only its frame; 1 MiB holds about 20,000 checks.
+pub const MULTI_OPS_MAX: usize = 65_536;
+/// Entries of one ACL.
+pub const ACL_ENTRIES_MAX: usize = 1024;
+/// Longest TTL in milliseconds: what ZooKeeper's `ephemeralOwner` encoding holds, 2^40 - 1.
+pub const TTL_MS_MAX: i64 = (1 << 40) - 1;
+/// Shortest and longest session timeouts, in ticks.
+pub const SESSION_TICKS_MIN: u32 = 2;
+/// Longest session timeout, in ticks (or [`SESSION_TIMEOUT_MS_FLOOR`], whichever is more).
+pub const SESSION_TICKS_MAX: u32 = 20;
+/// Longest session timeout in milliseconds is never less than this.
+pub const SESSION_TIMEOUT_MS_FLOOR: u32 = 40_000;
+/// Session timeout in milliseconds when none is asked for.
+pub const SESSION_TIMEOUT_MS_DEFAULT: u32 = 10_000;
+/// A tick of the embedded grounds, in milliseconds.
+pub const TICK_MS_EMBEDDED: u32 = 500;
+/// Sessions of one member.
+pub const SESSIONS_MAX: usize = 1_000_000;
+/// Writes of one session that are not answered yet; also how many replies are kept for repeats.
+pub const IN_FLIGHT_MAX: usize = 4096;
+/// Events waiting in one session's queue. Beyond it the oldest give way to one `Overflow` mark.
+pub const EVENTS_MAX: usize = 65_536;
+/// Watches of one session.
+pub const WATCHES_MAX: usize = 1_000_000;
+/// Identities one session may collect with `add_auth`.
+pub const IDENTITIES_MAX: usize = 128;
+/// How long the outcomes of a session's last writes outlive it, in milliseconds.
+pub const OUTCOMES_KEPT_MS: i64 = 600_000;
+/// Writes that may wait for one member's log.
+pub const QUEUE_MAX: usize = 65_536;
+/// Bytes of one group in the log.
+pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
