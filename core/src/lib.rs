@@ -16,3 +16,5 @@ pub mod tree;
 pub mod watch;
 
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "member")]
+pub use member::{CreateOptions, Events, Heartbeat, Member, Session, SessionOptions, Watch, open};

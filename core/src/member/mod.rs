@@ -1,1 +1,76 @@
-//! To be filled.
+//! The member: the awake part. It owns threads, clock, files and chance, and decides nothing.
+
+mod call;
+mod engine;
+mod events;
+mod session;
+mod target;
+
+pub use call::{Call, Completion};
+pub use events::Events;
+pub use session::{CreateOptions, Heartbeat, Session, SessionOptions, Watch};
+
+use crate::error::Result;
+use engine::Engine;
+use std::sync::Arc;
+
+/// A participant that lives in this process. Clones are the same member; its threads, files and
+/// ports are freed when the last handle (sessions included) is gone.
+#[derive(Clone)]
+pub struct Member {
+    engine: Arc<Engine>,
+}
+
+/// Opens a session on the ground that `target` names: `memory:`, `memory:?time=virtual`,
+/// `file:./data` or a plain path.
+///
+/// # Errors
+/// `BadArguments` names an unknown scheme or key; `InUse`, `Corrupt`, `DiskFailed` as [`Member::open`].
+pub fn open(target: &str) -> Result<Session> {
+    Member::open(target)?.session(SessionOptions::default())
+}
+
+impl Member {
+    /// Opens a member without a session.
+    ///
+    /// # Errors
+    /// `BadArguments`; `InUse` names the process that has the directory; `Corrupt` names file and offset.
+    pub fn open(target: &str) -> Result<Member> {
+        Ok(Member { engine: Engine::open(&target::Target::parse(target)?)? })
+    }
+
+    /// Opens a session.
+    pub fn session(&self, options: SessionOptions) -> Result<Session> {
+        let core = self.engine.open_session(&options)?;
+        Ok(Session { inner: Arc::new(session::Open { engine: self.engine.clone(), core }) })
+    }
+
+    /// Moves virtual time on by `ms` milliseconds: sessions whose silence is over expire, TTL
+    /// znodes go, before this returns.
+    ///
+    /// # Errors
+    /// `InvalidState` unless the target said `time=virtual`.
+    pub fn advance(&self, ms: u64) -> Result<()> {
+        self.engine.advance(ms)
+    }
+
+    /// The member's time: milliseconds since 1970, or since its start if virtual.
+    pub fn now_ms(&self) -> i64 {
+        self.engine.wall_ms()
+    }
+
+    /// Writes a snapshot now and waits until it is on disk. Nothing to do in memory.
+    pub fn snapshot(&self) -> Result<()> {
+        self.engine.snapshot()
+    }
+
+    /// What opening had to cut from the log's end, if anything, in words.
+    pub fn recovery(&self) -> Option<String> {
+        self.engine.recovery()
+    }
+
+    /// Closes the member: sessions end, threads stop, files are closed, before this returns.
+    pub fn close(&self) -> Result<()> {
+        self.engine.close()
+    }
+}
