@@ -33,3 +33,6 @@ pub use self::{
 };
 #[cfg(all(feature = "member", any(test, feature = "simulation")))]
 pub use simulated_disk::SimulatedDisk;
+
+#[cfg(all(test, feature = "member"))]
+mod tests;
