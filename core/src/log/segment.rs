@@ -137,8 +137,6 @@ pub(super) struct End {
     pub sector: u64,
     /// Sectors from there up to the last that an unfinished group reached.
     pub torn_sectors: u64,
-    /// The first sector of the last group.
-    pub last_group: Option<u64>,
 }
 
 /// A window that moves along a segment.
@@ -202,14 +200,13 @@ pub(super) fn scan(
     let mut reader = Reader::new(disk, segment);
     let mut flat = Vec::new();
     let mut at = 1;
-    let mut last_group = None;
     while at < segment.sectors {
         let first = reader.sectors(at, 1)?;
         match mark(first, at) {
             Mark::Zero => break,
             Mark::Written { epoch: older, .. } if older < epoch => break,
             Mark::Written { epoch: same, sequence, number } if same == epoch && number == 0 && sequence == expected.sequence as u32 => {}
-            Mark::Written { epoch: same, sequence, number: 0 } if same == epoch && expected.index.is_none() && last_group.is_none() => {
+            Mark::Written { epoch: same, sequence, number: 0 } if same == epoch && expected.index.is_none() => {
                 expected.sequence = u64::from(sequence);
             }
             Mark::Written { .. } => return Err(reader.corrupt(at, &format!("another group stands where group {} should", expected.sequence))),
@@ -246,7 +243,6 @@ pub(super) fn scan(
         }
         decode_body(&header, epoch, sectors, &mut flat).map_err(|what| reader.corrupt(at, what))?;
         on_group(&header, &flat, at)?;
-        last_group = Some(at);
         *expected = Expected { sequence: header.sequence + 1, index: Some(header.last_index() + 1), term: header.term };
         at += count;
     }
@@ -271,5 +267,5 @@ pub(super) fn scan(
         }
         ahead += count;
     }
-    Ok(End { sector: at, torn_sectors, last_group })
+    Ok(End { sector: at, torn_sectors })
 }
