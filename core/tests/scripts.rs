@@ -52,6 +52,9 @@ fn shown(raw: &[u8]) -> String {
     if raw.is_empty() {
         return "\"\"".into();
     }
+    if raw == b"null" {
+        return "%6Eull".into();
+    }
     raw.iter().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_graphic() && !b"%\"".contains(byte) { out.push(char::from(*byte)) } else { write!(out, "%{byte:02X}").expect("a string takes all") }
         out
