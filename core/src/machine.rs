@@ -16,8 +16,12 @@ use crate::tree::{Context, Frozen, Part, Transaction, Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
+/// A session's last replies, by the number of the write.
+type Replies = VecDeque<(u64, Result<Reply>)>;
+
 /// One step of the machine, as the log keeps it. Variants are only appended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each variant says what it does")]
 pub enum Entry {
     /// The first of a new store. The secret keys session passwords.
     Begin { secret: [u8; 32], time_ms: i64 },
@@ -64,7 +68,7 @@ pub struct SessionRecord {
     /// The number of its last write.
     pub number: u64,
     /// Replies that may still be asked for.
-    replies: VecDeque<(u64, Result<Reply>)>,
+    replies: Replies,
 }
 
 /// What applying an entry came to.
@@ -83,7 +87,7 @@ pub struct Applied {
 enum Piece {
     Head { zxid: Zxid, secret: [u8; 32] },
     Session(SessionId, SessionRecord),
-    Departed(i64, SessionId, u64, VecDeque<(u64, Result<Reply>)>),
+    Departed(i64, SessionId, u64, Replies),
     Tree(Part),
     End,
 }
@@ -96,7 +100,7 @@ pub struct Machine {
     secret: [u8; 32],
     sessions: BTreeMap<SessionId, SessionRecord>,
     /// By when they may be forgotten: the last replies of sessions that are over.
-    departed: BTreeMap<(i64, SessionId), (u64, VecDeque<(u64, Result<Reply>)>)>,
+    departed: BTreeMap<(i64, SessionId), (u64, Replies)>,
     enforce_quota: bool,
     seed: u64,
     complete: bool,
@@ -138,7 +142,7 @@ impl Machine {
 
     /// How write `number` of a session ended; none if it never came, or its reply is not kept any more.
     pub fn outcome(&self, session: SessionId, number: u64) -> Option<&Result<Reply>> {
-        let find = |replies: &'_ VecDeque<(u64, Result<Reply>)>| replies.iter().position(|(other, _)| *other == number);
+        let find = |replies: &'_ Replies| replies.iter().position(|(other, _)| *other == number);
         if let Some(record) = self.sessions.get(&session) {
             return find(&record.replies).map(|at| &record.replies[at].1);
         }
@@ -365,7 +369,7 @@ pub struct FrozenMachine {
     zxid: Zxid,
     secret: [u8; 32],
     sessions: BTreeMap<SessionId, SessionRecord>,
-    departed: Vec<(i64, SessionId, u64, VecDeque<(u64, Result<Reply>)>)>,
+    departed: Vec<(i64, SessionId, u64, Replies)>,
 }
 
 impl FrozenMachine {

@@ -166,6 +166,7 @@ pub enum WatchKind {
 }
 
 /// What a door asks for.
+#[allow(missing_docs, reason = "the fields are ZooKeeper's own, and each variant says what it does")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Make a znode. `ttl_ms` counts with the TTL modes only.
@@ -216,6 +217,7 @@ impl Request {
 }
 
 /// What a request answers when it succeeds.
+#[allow(missing_docs, reason = "each variant says which request it answers")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// `Create`: the whole path, with the number if sequential.

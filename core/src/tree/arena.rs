@@ -25,7 +25,7 @@ const CHUNK: usize = 64;
 
 /// One znode. 128 bytes, beside names beyond 23 bytes and the data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Znode {
+pub(crate) struct Znode {
     pub(super) name: SmolStr,
     pub(super) data: Data,
     pub(super) czxid: i64,
