@@ -193,12 +193,15 @@ pub(super) fn peek(disk: &dyn Disk, segment: &Segment) -> Result<Option<GroupHea
     Ok(decode_group_header(sector, segment.epoch).ok())
 }
 
+/// Takes a group's header, its gathered body and the sector it starts at.
+pub(super) type OnGroup<'a> = dyn FnMut(&GroupHeader, &[u8], u64) -> Result<()> + 'a;
+
 /// Reads every group of `segment` into `on_group` and finds the segment's end.
 pub(super) fn scan(
     disk: &dyn Disk,
     segment: &Segment,
     expected: &mut Expected,
-    on_group: &mut dyn FnMut(&GroupHeader, &[u8], u64) -> Result<()>,
+    on_group: &mut OnGroup<'_>,
 ) -> Result<End> {
     let epoch = segment.epoch;
     let mut reader = Reader::new(disk, segment);

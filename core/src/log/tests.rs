@@ -657,6 +657,7 @@ fn handles_may_change_threads() {
 /// Prints what one append costs beside a bare write and sync of written blocks.
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stdout)] // what a measurement is for
 fn append_latency() {
     use std::{os::unix::fs::FileExt, time::Instant};
     const ROUNDS: usize = 1000;
