@@ -683,7 +683,7 @@ fn append_latency() {
     for round in 0..ROUNDS * 4 {
         let start = Instant::now();
         if round % 2 == 0 {
-            raw.write_all_at(&[7; 512], (round * 512) as u64).unwrap();
+            raw.write_all_at(&[7; 512], (round / 2 * 512) as u64).unwrap();
             raw.sync_data().unwrap();
             bare.push(start.elapsed());
         } else {
