@@ -28,7 +28,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// One open file.
-#[allow(clippy::len_without_is_empty, reason = "the length is a file's")]
+#[allow(clippy::len_without_is_empty)] // a length in bytes, not a collection
 pub trait DiskFile: Send + Sync + 'static {
     /// Reads from `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;

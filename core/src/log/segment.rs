@@ -64,8 +64,15 @@ impl Segment {
         let name = segment_name(epoch);
         let temporary = format!("{name}.new");
         let failed = |what: &str, name: &str, error: &std::io::Error| Unready::Failed(disk_failed(disk, what, name, error));
-        let (file, from) = match spare {
-            Some(spare) => (disk.open(spare).map_err(|error| failed("opening", spare, &error))?, spare),
+        let header = |bytes: u64| encode_segment_header(SegmentHeader { epoch, sectors: bytes / SECTOR as u64 });
+        let (file, from, bytes) = match spare {
+            Some(spare) => {
+                let file = disk.open(spare).map_err(|error| failed("opening", spare, &error))?;
+                let bytes = file.len().map_err(|error| failed("asking the length of", spare, &error))?;
+                file.write_at(&header(bytes), 0).map_err(|error| failed("writing", spare, &error))?;
+                file.sync_data().map_err(|error| failed("syncing", spare, &error))?;
+                (file, spare, bytes)
+            }
             None => {
                 // Nothing acknowledged is in this file, so whatever ends for want of space ends here.
                 let full_or_failed = |what: &str, error: std::io::Error| {
@@ -86,17 +93,14 @@ impl Segment {
                 }
                 .map_err(|error| full_or_failed("creating", error))?;
                 file.allocate(bytes).map_err(|error| full_or_failed("filling with zeros", error))?;
+                file.write_at(&header(bytes), 0).map_err(|error| full_or_failed("writing", error))?;
                 file.sync_data().map_err(|error| full_or_failed("syncing", error))?;
-                (file, temporary.as_str())
+                (file, temporary.as_str(), bytes)
             }
         };
-        let sectors = file.len().map_err(|error| failed("asking the length of", from, &error))? / SECTOR as u64;
-        let header = encode_segment_header(SegmentHeader { epoch, sectors });
-        file.write_at(&header, 0).map_err(|error| failed("writing", from, &error))?;
-        file.sync_data().map_err(|error| failed("syncing", from, &error))?;
         disk.rename(from, &name).map_err(|error| failed("renaming", from, &error))?;
         disk.sync_dir().map_err(|error| failed("syncing", ".", &error))?;
-        Ok(Self { name, file, epoch, sectors, first_index: None })
+        Ok(Self { name, file, epoch, sectors: bytes / SECTOR as u64, first_index: None })
     }
 
     /// Opens the segment of `epoch` and checks its header.
@@ -189,12 +193,15 @@ pub(super) fn peek(disk: &dyn Disk, segment: &Segment) -> Result<Option<GroupHea
     Ok(decode_group_header(sector, segment.epoch).ok())
 }
 
+/// Takes a group's header, its gathered body and the sector it starts at.
+pub(super) type OnGroup<'a> = dyn FnMut(&GroupHeader, &[u8], u64) -> Result<()> + 'a;
+
 /// Reads every group of `segment` into `on_group` and finds the segment's end.
 pub(super) fn scan(
     disk: &dyn Disk,
     segment: &Segment,
     expected: &mut Expected,
-    on_group: &mut dyn FnMut(&GroupHeader, &[u8], u64) -> Result<()>,
+    on_group: &mut OnGroup<'_>,
 ) -> Result<End> {
     let epoch = segment.epoch;
     let mut reader = Reader::new(disk, segment);

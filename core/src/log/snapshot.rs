@@ -214,8 +214,11 @@ fn block_crc(number: u32, length: &[u8], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(number, length), payload)
 }
 
-/// Reads the snapshot at `index`: checks all of it, then feeds each record to `on_record`, when one is given.
-pub(super) fn read(disk: &dyn Disk, index: u64, on_record: Option<&mut dyn FnMut(&[u8]) -> Result<()>>) -> Result<()> {
+/// Takes one record.
+pub(super) type OnRecord<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+/// Reads and checks the snapshot at `index`. Records go to `on_record` as they are met: give one only once the file has verified.
+pub(super) fn read(disk: &dyn Disk, index: u64, on_record: Option<&mut OnRecord<'_>>) -> Result<()> {
     let name = snapshot_name(index);
     let failed = |error: std::io::Error| disk_failed(disk, "reading", &name, &error);
     let file = disk.open(&name).map_err(failed)?;
@@ -233,7 +236,10 @@ pub(super) fn read(disk: &dyn Disk, index: u64, on_record: Option<&mut dyn FnMut
         return Err(damaged(0, &format!("the header tells index {told}")));
     }
     let mut ignore = |_: &[u8]| Ok(());
-    let on_record = on_record.unwrap_or(&mut ignore);
+    let on_record: &mut OnRecord<'_> = match on_record {
+        Some(on_record) => on_record,
+        None => &mut ignore,
+    };
     let mut offset = SECTOR as u64;
     let (mut blocks, mut payload, mut records) = (0_u32, 0_u64, 0_u64);
     let mut pending: Vec<u8> = Vec::new();

@@ -130,7 +130,7 @@ impl Store {
             } else if let Some(index) = number_in(&name, "snapshot-", 16) {
                 found.push(index);
             } else if let Some(epoch) = number_in(&name, "spare-", 8) {
-                spares.push(epoch as u32);
+                spares.push(spare_name(epoch as u32));
             } else if name.strip_suffix(".new").is_some_and(|name| {
                 number_in(name, "log-", 8).is_some() || number_in(name, "snapshot-", 16).is_some()
             }) {
@@ -244,9 +244,7 @@ impl Store {
                 store.rewrite(number, at, sectors)?;
             }
         }
-        for epoch in spares {
-            store.keep_spare(spare_name(epoch))?;
-        }
+        store.keep_spares(spares)?;
         if store.options.prepare_ahead {
             store.preparer = Some(Preparer::start(store.disk.clone(), store.spares.clone(), store.stopped.clone())?);
             store.order_ahead();
@@ -359,15 +357,19 @@ impl Store {
             self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
         }
         let oldest = self.snapshots.first().copied().unwrap_or(0);
+        let mut unused = Vec::new();
         while self.segments.iter().skip(1).find_map(|later| later.first_index).is_some_and(|first| first <= oldest + 1) {
             let Some(segment) = self.segments.pop_front() else { break };
             let spare = spare_name(segment.epoch);
             self.disk.rename(&segment.name, &spare).map_err(|error| self.stop("renaming", &segment.name, &error))?;
-            // Durable before its header is written anew: a segment of the log must never be found half made over.
-            self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
-            self.keep_spare(spare)?;
+            unused.push(spare);
         }
-        Ok(())
+        if unused.is_empty() {
+            return Ok(());
+        }
+        // Durable before a header is written anew: a segment of the log must never be found half made over.
+        self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
+        self.keep_spares(unused)
     }
 
     fn usable(&self) -> Result<()> {
@@ -482,17 +484,26 @@ impl Store {
         Err(Error::new(ErrorKind::SystemError, "no segment has room for the group"))
     }
 
-    /// Keeps a file out of use for the log to use again, when it is of use.
-    fn keep_spare(&self, name: String) -> Result<()> {
-        let file = self.disk.open(&name).map_err(|error| self.stop("opening", &name, &error))?;
-        let bytes = file.len().map_err(|error| self.stop("asking the length of", &name, &error))?;
-        let mut spares = self.spares.lock();
-        if spares.len() < self.options.spares_kept && bytes % SECTOR as u64 == 0 && bytes >= self.next_bytes(self.current().sectors) {
-            spares.push((name, bytes));
-            return Ok(());
+    /// Keeps files out of use for the log to use again, as many as are of use, and removes the others.
+    fn keep_spares(&self, names: Vec<String>) -> Result<()> {
+        let mut removed = false;
+        for name in names {
+            let file = self.disk.open(&name).map_err(|error| self.stop("opening", &name, &error))?;
+            let bytes = file.len().map_err(|error| self.stop("asking the length of", &name, &error))?;
+            let of_use = bytes % SECTOR as u64 == 0 && bytes >= self.next_bytes(self.current().sectors);
+            let mut spares = self.spares.lock();
+            if of_use && spares.len() < self.options.spares_kept {
+                spares.push((name, bytes));
+                continue;
+            }
+            drop(spares);
+            self.disk.remove(&name).map_err(|error| self.stop("removing", &name, &error))?;
+            removed = true;
         }
-        drop(spares);
-        self.disk.remove(&name).map_err(|error| self.stop("removing", &name, &error))
+        if removed {
+            self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
+        }
+        Ok(())
     }
 }
 

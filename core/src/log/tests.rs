@@ -49,10 +49,15 @@ fn next(state: &mut u64) -> u64 {
 
 /// A random group; some are of several sectors, a few need a segment of their own.
 fn group(random: &mut u64) -> Vec<Vec<u8>> {
-    let many = [1, 1, 2, 5][(next(random) % 4) as usize];
+    let many = [1, 1, 2, 4][(next(random) % 4) as usize];
     (0..many)
         .map(|_| {
-            let length = [0, 7, 200, 480, 900, 6000][(next(random) % 25).saturating_sub(19).min(5) as usize].max(next(random) % 300);
+            let length = match next(random) % 24 {
+                0 => 6000,
+                1..=9 => 400 + next(random) % 1200,
+                10 => 0,
+                _ => next(random) % 300,
+            };
             (0..length).map(|_| next(random) as u8).collect()
         })
         .collect()
@@ -64,10 +69,10 @@ struct Outcome {
 }
 
 /// Appends, and now and then snapshots, until something fails.
-fn workload(disk: &Arc<SimulatedDisk>, seed: u64, steps: u64) -> Outcome {
+fn workload(disk: &Arc<SimulatedDisk>, options: StoreOptions, seed: u64, steps: u64) -> Outcome {
     let mut random = seed.wrapping_mul(2) + 1;
     let mut outcome = Outcome { acknowledged: Vec::new(), in_flight: Vec::new() };
-    let Ok(Opened { mut store, entries, .. }) = open(disk.disk(), options()) else { return outcome };
+    let Ok(Opened { mut store, entries, .. }) = open(disk.disk(), options) else { return outcome };
     outcome.acknowledged = entries;
     for step in 0..steps {
         let group = group(&mut random);
@@ -118,22 +123,24 @@ fn holds(entries: &[Vec<u8>], outcome: &Outcome, what: &str) {
 fn acknowledged_entries_outlive_a_crash_at_every_operation() {
     let seeds: Vec<u64> = match std::env::var("FOLKMOOT_SEED") {
         Ok(seed) => vec![seed.parse().expect("a number")],
-        Err(_) => (0..6).collect(),
+        Err(_) => (0..4).collect(),
     };
     let (mut cuts, mut whole, mut absent, mut recovered_from_snapshot) = (0, 0, 0, 0);
     for seed in seeds {
         let disk = SimulatedDisk::new(seed);
-        workload(&disk, seed, 24);
+        workload(&disk, options(), seed, 24);
         let operations = disk.operations();
-        for point in 0..operations {
-            let disk = SimulatedDisk::new(seed.wrapping_mul(1_000_003 * (1 + point)));
+        for (point, tear) in (0..operations).flat_map(|point| [(point, 1), (point, 2), (point, 3)]) {
+            let disk = SimulatedDisk::new(seed.wrapping_mul(1_000_003 * (3 * point + tear)));
             disk.stop_at(point);
-            let outcome = workload(&disk, seed, 24);
+            let outcome = workload(&disk, options(), seed, 24);
             let mut disk = disk.crash();
-            for stop in 0.. {
+            // Two thirds of the recoveries go through at once.
+            for stop in (if tear > 1 { 1000 } else { 0 }).. {
                 disk.stop_at(stop);
                 let opened = open(disk.disk(), options());
                 if let Ok(opened) = &opened {
+                    cuts += u32::from(opened.recovery.cut.is_some());
                     holds(&opened.entries, &outcome, &format!("seed {seed}, power gone at {point}, again at {stop}"));
                 } else if let Err(error) = &opened {
                     assert_eq!(error.kind(), ErrorKind::DiskFailed, "seed {seed}, {point}, {stop}: {error}");
@@ -144,10 +151,9 @@ fn acknowledged_entries_outlive_a_crash_at_every_operation() {
                     break;
                 }
             }
-            let what = format!("seed {seed}, power gone at {point}");
+            let what = format!("seed {seed}, power gone at {point}, tear {tear}");
             let mut opened = open(disk.disk(), options()).unwrap_or_else(|error| panic!("{what}: {error}"));
             holds(&opened.entries, &outcome, &what);
-            cuts += u32::from(opened.recovery.cut.is_some());
             recovered_from_snapshot += u32::from(opened.recovery.snapshot_index.is_some());
             if !outcome.in_flight.is_empty() {
                 *(if opened.entries.len() > outcome.acknowledged.len() { &mut whole } else { &mut absent }) += 1;
@@ -166,8 +172,28 @@ fn acknowledged_entries_outlive_a_crash_at_every_operation() {
             assert!(again.entries == opened.entries, "{what}: what followed the recovery");
         }
     }
-    println!("cut {cuts}, unacknowledged whole {whole}, absent {absent}, from a snapshot {recovered_from_snapshot}");
-    assert!(whole > 20 && absent > 20 && recovered_from_snapshot > 20, "every kind of end is met: {whole}, {absent}");
+    if std::env::var_os("FOLKMOOT_SEED").is_none() {
+        let met = format!("cut {cuts}, whole {whole}, absent {absent}, from a snapshot {recovered_from_snapshot}");
+        assert!(cuts > 10 && whole > 20 && absent > 20 && recovered_from_snapshot > 20, "every kind of end is met: {met}");
+    }
+}
+
+/// The same while the next segment is made ready on the store's own thread; when, no seed decides.
+#[test]
+fn acknowledged_entries_outlive_a_crash_beside_the_preparer() {
+    let ahead = StoreOptions { prepare_ahead: true, ..options() };
+    for seed in 1..6 {
+        let disk = SimulatedDisk::new(seed);
+        workload(&disk, ahead.clone(), seed, 40);
+        for point in 0..disk.operations() {
+            let disk = SimulatedDisk::new(seed.wrapping_mul(999_983 * (1 + point)));
+            disk.stop_at(point);
+            let outcome = workload(&disk, ahead.clone(), seed, 40);
+            let what = format!("seed {seed}, power gone at {point}");
+            let opened = open(disk.crash().disk(), ahead.clone()).unwrap_or_else(|error| panic!("{what}: {error}"));
+            holds(&opened.entries, &outcome, &what);
+        }
+    }
 }
 
 #[test]
@@ -319,7 +345,7 @@ fn damage_is_refused_and_located() {
     let (mut refused, mut harmless) = (0, 0);
     for name in clean.list().unwrap() {
         let contents = clean.contents(&name).unwrap();
-        for offset in 0..contents.len() as u64 {
+        for offset in (0..contents.len() as u64).step_by(3) {
             let disk = SimulatedDisk::new(5);
             for name in clean.list().unwrap() {
                 disk.put(&name, &clean.contents(&name).unwrap());
@@ -342,8 +368,7 @@ fn damage_is_refused_and_located() {
             }
         }
     }
-    println!("refused {refused}, harmless {harmless}");
-    assert!(refused > 10_000 && harmless > 1000);
+    assert!(refused > 3000 && harmless > 1000);
 }
 
 #[test]
@@ -574,4 +599,105 @@ fn a_real_directory_is_held_by_one() {
     let opened = open(RealDisk::open(&path).unwrap(), StoreOptions::default()).unwrap();
     assert_eq!(opened.entries, entries);
     assert_eq!(opened.recovery.snapshot_index, Some(150));
+}
+
+fn golden() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/golden/log/format-1")
+}
+
+fn golden_entries() -> Vec<Vec<u8>> {
+    (0..7_u16).map(|number| number.to_be_bytes().repeat(usize::from(number) * 90)).collect()
+}
+
+/// Files written by the first version of each format are read for ever.
+#[test]
+fn golden_files_are_read() {
+    let disk = SimulatedDisk::new(1);
+    let mut files = 0;
+    for file in std::fs::read_dir(golden()).unwrap() {
+        let file = file.unwrap();
+        disk.put(file.file_name().to_str().unwrap(), &std::fs::read(file.path()).unwrap());
+        files += 1;
+    }
+    assert_eq!(files, 2);
+    let opened = open(disk.disk(), options()).unwrap();
+    assert_eq!(opened.recovery, Recovery { snapshot_index: Some(3), last_index: 7, cut: None });
+    assert_eq!(opened.entries, golden_entries());
+    // And what is written today is, byte for byte, what was written then.
+    let again = write_golden();
+    for file in std::fs::read_dir(golden()).unwrap() {
+        let file = file.unwrap();
+        assert!(again.contents(file.file_name().to_str().unwrap()).unwrap() == std::fs::read(file.path()).unwrap(), "{:?}", file.file_name());
+    }
+}
+
+fn write_golden() -> Arc<SimulatedDisk> {
+    let disk = SimulatedDisk::new(1);
+    let entries = golden_entries();
+    let roomy = StoreOptions { first_segment_bytes: 16 * 512, segment_bytes: 16 * 512, ..options() };
+    let mut store = open(disk.disk(), roomy).unwrap().store;
+    store.append(&entries[..1]).unwrap();
+    store.append(&entries[1..3]).unwrap();
+    snapshot(&mut store, &entries[..3]).unwrap();
+    store.append(&entries[3..]).unwrap();
+    disk
+}
+
+#[test]
+#[ignore = "run once for each new format"]
+fn golden_files_are_written() {
+    std::fs::create_dir_all(golden()).unwrap();
+    let disk = write_golden();
+    for name in disk.list().unwrap() {
+        let path = golden().join(&name);
+        assert!(!path.exists(), "golden files are never written anew");
+        std::fs::write(path, disk.contents(&name).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn handles_may_change_threads() {
+    fn send<T: Send>() {}
+    send::<Store>();
+    send::<super::SnapshotWriter>();
+    send::<super::SnapshotDone>();
+}
+
+/// Prints what one append costs beside a bare write and sync of written blocks.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::print_stdout)] // what a measurement is for
+fn append_latency() {
+    use std::{os::unix::fs::FileExt, time::Instant};
+    const ROUNDS: usize = 1000;
+    let dir = tempfile::tempdir_in(std::env::var("FOLKMOOT_BENCH_DIR").unwrap_or_else(|_| ".".to_owned())).unwrap();
+    let raw = std::fs::File::options().read(true).write(true).create_new(true).open(dir.path().join("raw")).unwrap();
+    raw.write_all_at(&vec![0; 8 << 20], 0).unwrap();
+    raw.sync_all().unwrap();
+    let start = Instant::now();
+    let mut store = open(RealDisk::open(&dir.path().join("store")).unwrap(), StoreOptions::default()).unwrap().store;
+    println!("a fresh directory opens in {:?}", start.elapsed());
+    let entry = [vec![7; 200]];
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    // In turn, so that both meet the same disk.
+    for round in 0..ROUNDS * 4 {
+        let start = Instant::now();
+        if round % 2 == 0 {
+            raw.write_all_at(&[7; 512], (round / 2 * 512) as u64).unwrap();
+            raw.sync_data().unwrap();
+            bare.push(start.elapsed());
+        } else {
+            store.append(&entry).unwrap();
+            ours.push(start.elapsed());
+        }
+    }
+    bare.sort_unstable();
+    ours.sort_unstable();
+    for (what, at) in [("best", 0), ("median", ROUNDS), ("p99", ROUNDS * 2 * 99 / 100), ("worst", ROUNDS * 2 - 1)] {
+        println!("{what}: bare {:?}, append {:?}, ratio {:.3}", bare[at], ours[at], ours[at].as_secs_f64() / bare[at].as_secs_f64());
+    }
+    let start = Instant::now();
+    drop(store);
+    let store = open(RealDisk::open(&dir.path().join("store")).unwrap(), StoreOptions::default()).unwrap().store;
+    println!("{} entries open again in {:?}", store.last_index(), start.elapsed());
 }
