@@ -148,11 +148,11 @@ impl LastVote {
     /// # Errors
     /// `InvalidState` when it has voted for someone else in this term, or in a later one.
     pub fn vote(&mut self, term: Term, candidate: VoterId) -> Result<Ballot> {
-        if let Some((last, before)) = self.last {
-            if term < last || term == last && before != candidate {
-                let text = format!("voter {} voted for {before} in term {last}, now for {candidate} in term {term}", self.voter);
-                return Err(Error::new(ErrorKind::InvalidState, text));
-            }
+        if let Some((last, before)) = self.last
+            && (term < last || term == last && before != candidate)
+        {
+            let text = format!("voter {} voted for {before} in term {last}, now for {candidate} in term {term}", self.voter);
+            return Err(Error::new(ErrorKind::InvalidState, text));
         }
         self.last = Some((term, candidate));
         Ok(Ballot { term, voter: self.voter, candidate })

@@ -88,11 +88,12 @@ impl Moves {
         if lo > hi {
             return;
         }
-        if let Some(last) = self.0.last_mut() {
-            if last.hi.checked_add(1) == Some(lo) && last.from.as_ref() == from && last.to.as_ref() == to {
-                last.hi = hi;
-                return;
-            }
+        if let Some(last) = self.0.last_mut()
+            && last.hi.checked_add(1) == Some(lo)
+            && (last.from.as_ref(), last.to.as_ref()) == (from, to)
+        {
+            last.hi = hi;
+            return;
         }
         self.0.push(Move { lo, hi, from: from.cloned(), to: to.cloned() });
     }

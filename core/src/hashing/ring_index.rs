@@ -36,6 +36,13 @@ impl RingIndex {
     pub(super) fn seek(&self, positions: &[u64], position: u64) -> usize {
         let stretch = ((position - 1) >> self.shift) as usize;
         let (lo, hi) = (self.starts[stretch] as usize, self.starts[stretch + 1] as usize);
-        lo + positions[lo..hi].partition_point(|point| *point < position)
+        let stretch = &positions[lo..hi];
+        // Counting has no branch to mispredict; nearly every stretch is that short.
+        let before = if stretch.len() <= 4 {
+            stretch.iter().map(|point| usize::from(*point < position)).sum()
+        } else {
+            stretch.partition_point(|point| *point < position)
+        };
+        lo + before
     }
 }
