@@ -60,8 +60,8 @@ def _deliver(mailbox: Mailbox) -> None:
                 receiver(value, error)
             except BaseException:  # noqa: B036 - whatever a callback raises, the next one runs
                 log.exception("a callback failed: %r", receiver)
-        del notes
-        receiver = value = error = None
+        # Nothing of the last note is kept while waiting for the next.
+        del notes, receiver, value, error
 
 
 callbacks = _Postman("folkmoot-callbacks")

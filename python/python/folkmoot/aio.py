@@ -21,7 +21,7 @@ from ._session import Acl, _bytes, _list, _missing_first
 from .errors import FolkmootError, NoNodeError
 from .types import ACL, CreateMode, Event, Id, SessionState, WatchKind, _create_flag, _kind_number
 
-_T = TypeVar("_T", "Member", "Session", covariant=True)
+_T = TypeVar("_T", bound="Union[Member, Session]", covariant=True)
 
 
 async def _in_thread(work: Callable[..., Any], *args: Any) -> Any:

@@ -291,7 +291,7 @@ class ClosedError(FolkmootError):
     kind = "Closed"
 
 
-class InterruptedError(FolkmootError, InterruptedError):
+class WaitInterruptedError(FolkmootError, InterruptedError):
     """A wait was interrupted by the caller."""
 
     code = -1012
@@ -345,7 +345,7 @@ _BY_CODE: Dict[int, Type[FolkmootError]] = {
         UnknownFormatError,
         LimitExceededError,
         ClosedError,
-        InterruptedError,
+        WaitInterruptedError,
         WouldDeadlockError,
     )
 }
@@ -400,7 +400,7 @@ __all__ = [
     "UnknownFormatError",
     "LimitExceededError",
     "ClosedError",
-    "InterruptedError",
+    "WaitInterruptedError",
     "WouldDeadlockError",
     "error_for_code",
 ]
