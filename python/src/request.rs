@@ -46,17 +46,17 @@ impl Request {
         Ok(Self(Core::Create { path, data: self::data(data), acl: acl.map_or_else(Acl::open, self::acl), mode, ttl_ms }))
     }
     #[staticmethod]
-    #[pyo3(signature = (path, version=-1))]
+    #[pyo3(signature = (path, version=-1), text_signature = "(path, version=-1)")]
     fn delete(path: String, version: i32) -> Self {
         Self(Core::Delete { path, version })
     }
     #[staticmethod]
-    #[pyo3(signature = (path, data, version=-1))]
+    #[pyo3(signature = (path, data, version=-1), text_signature = "(path, data, version=-1)")]
     fn set(path: String, data: Option<PyBackedBytes>, version: i32) -> Self {
         Self(Core::Set { path, data: self::data(data), version })
     }
     #[staticmethod]
-    #[pyo3(signature = (path, acl, version=-1))]
+    #[pyo3(signature = (path, acl, version=-1), text_signature = "(path, acl, version=-1)")]
     fn set_acl(path: String, acl: AclArgument, version: i32) -> Self {
         Self(Core::SetAcl { path, acl: self::acl(acl), version })
     }

@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// Replace the data of the znode at ``path`` if it is at ``version``, or at any (-1).
-    #[pyo3(signature = (path, data, version=-1))]
+    #[pyo3(signature = (path, data, version=-1), text_signature = "($self, path, data, version=-1)")]
     fn set(&self, py: Python<'_>, path: &str, data: Option<PyBackedBytes>, version: i32) -> PyResult<Stat> {
         match self.answer(py, Core::Set { path: path.into(), data: self::data(data), version })? {
             Ok(Reply::Stat(stat)) => Ok(Stat(stat)),
@@ -184,7 +184,7 @@ impl Session {
     }
 
     /// Remove the childless znode at ``path`` if it is at ``version``, or at any (-1).
-    #[pyo3(signature = (path, version=-1))]
+    #[pyo3(signature = (path, version=-1), text_signature = "($self, path, version=-1)")]
     fn delete(&self, py: Python<'_>, path: &str, version: i32) -> PyResult<()> {
         match self.answer(py, Core::Delete { path: path.into(), version })? {
             Ok(_) => Ok(()),

@@ -1,13 +1,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, final
 
+from typing_extensions import disjoint_base
+
 from .types import Event
 
 _Acl = Sequence[tuple[int, tuple[str, str]]]
 
+__all__ = ["ERROR_KINDS", "EventQueue", "Mailbox", "Member", "Request", "Session", "Stat", "__version__"]
+
 __version__: str
 ERROR_KINDS: dict[str, int]
 
+@disjoint_base
 class Member:
     def __new__(cls, target: str) -> Member: ...
     def advance(self, ms: int) -> None: ...
@@ -17,6 +22,7 @@ class Member:
     def recovery(self) -> str | None: ...
     def close(self) -> None: ...
 
+@disjoint_base
 class Session:
     def __new__(
         cls, member: Member, timeout: float | None = None, heartbeat: Literal["auto", "manual"] = "auto", superuser: bool = False
@@ -138,7 +144,7 @@ class Stat(Sequence[int]):
     @property
     def pzxid(self) -> int: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> int: ...  # type: ignore[override]
+    def __getitem__(self, index: int, /) -> int: ...  # type: ignore[override]
     def __iter__(self) -> Iterator[int]: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
