@@ -78,7 +78,7 @@ impl Identity {
 }
 
 /// One entry of an ACL.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Acl {
     /// Bits of [`perms`].
     pub perms: u32,
