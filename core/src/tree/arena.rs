@@ -72,7 +72,9 @@ impl Znode {
             version: self.version,
             // Creations and deletions both count, and deletions are the creations that are not there any more.
             cversion: self.creates.wrapping_mul(2).wrapping_sub(self.children as i32),
-            aversion: self.aversion, ephemeral_owner: self.owner,
+            aversion: self.aversion,
+            // The marks of containers and TTL znodes are for ourselves, as in ZooKeeper.
+            ephemeral_owner: self.ephemeral_of().unwrap_or(0),
             data_length: self.data.as_ref().map_or(0, |data| data.len() as i32), num_children: self.children as i32,
         }
     }
