@@ -26,6 +26,7 @@ pub(crate) struct Session {
     inner: folkmoot::Session,
     /// Requests of this session that may make a read wait.
     under_way: Arc<AtomicUsize>,
+    in_memory: bool,
 }
 
 /// Whether it is answered from memory by whoever asks.
@@ -72,6 +73,10 @@ impl Session {
         if answers_at_once(&request) && self.is_idle() {
             return Ok(self.inner.call_blocking(request));
         }
+        if self.in_memory {
+            // Nothing to wait for but other writers: carried out on this thread, without a change of threads.
+            return Ok(py.detach(|| self.inner.call_blocking(request)));
+        }
         let (call, done) = Call::pair();
         let (inner, under_way) = (&self.inner, self.under_way.clone());
         under_way.fetch_add(1, Ordering::AcqRel);
@@ -117,9 +122,10 @@ impl Session {
             "manual" => Heartbeat::Manual,
             other => return Err(raised(py, &Error::new(ErrorKind::BadArguments, format!("heartbeat is {other}; it is auto or manual")), None)),
         };
-        let member = member.get().0.clone();
+        let in_memory = member.get().in_memory;
+        let member = member.get().inner.clone();
         let inner = interruptible(py, move || member.session(SessionOptions { timeout_ms, heartbeat, superuser }))?;
-        Ok(Self { inner, under_way: Arc::default() })
+        Ok(Self { inner, under_way: Arc::default(), in_memory })
     }
 
     /// The session's number: `ephemeralOwner` of its ephemerals.
