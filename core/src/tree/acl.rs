@@ -68,10 +68,19 @@ fn same_prefix(a: &[u8], b: &[u8], bits: u32) -> bool {
     })
 }
 
+/// An address. ZooKeeper takes leading zeros in IPv4 and reads them as decimal, so we do.
+fn address(text: &str) -> Option<IpAddr> {
+    if text.contains(':') {
+        return text.parse().ok();
+    }
+    let parts = text.split('.').map(|part| part.parse::<u8>().ok()).collect::<Option<Vec<_>>>()?;
+    <[u8; 4]>::try_from(parts).ok().map(IpAddr::from)
+}
+
 fn network(id: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = match id.split_once('/') {
-        Some((address, bits)) => (address.parse::<IpAddr>().ok()?, Some(bits.parse::<u32>().ok()?)),
-        None => (id.parse::<IpAddr>().ok()?, None),
+        Some((text, bits)) => (address(text)?, Some(bits.parse::<u32>().ok()?)),
+        None => (address(id)?, None),
     };
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits = bits.unwrap_or(most);
@@ -81,11 +90,11 @@ fn network(id: &str) -> Option<(IpAddr, u32)> {
 /// Whether an id means something in its scheme.
 fn is_valid(identity: &Identity) -> bool {
     match identity.scheme.as_str() {
-        "digest" => identity.id.split(':').count() == 2,
+        // Two parts, trailing empty ones not counted, as ZooKeeper counts them.
+        "digest" => identity.id.trim_end_matches(':').split(':').count() == 2,
         "ip" => network(&identity.id).is_some(),
         "x509" => !identity.id.is_empty(),
         "sasl" => !identity.id.is_empty(),
-        "super" => true,
         _ => false,
     }
 }

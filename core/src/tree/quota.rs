@@ -7,6 +7,7 @@
 
 use super::Tree;
 use crate::error::{Error, ErrorKind, Result};
+use crate::request::Data;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -106,10 +107,12 @@ impl Tree {
         format!("count={count},bytes={bytes}").into_bytes().into()
     }
 
-    /// Refuses what would exceed a hard limit.
-    pub(super) fn check_quota(&self, path: &str, count: i64, bytes: i64) -> Result<()> {
+    /// Refuses what would exceed a hard limit. `before` tells what a stats znode said before the transaction: as in
+    /// ZooKeeper, each operation of a multi is held against that, not against its predecessors.
+    pub(super) fn check_quota(&self, path: &str, count: i64, bytes: i64, before: impl Fn(u32) -> Option<Data>) -> Result<()> {
         let Some(quota) = self.quota_over(path) else { return Ok(()) };
-        let (Some((_, limits)), Some((_, now))) = (self.track(quota, LIMITS), self.track(quota, STATS)) else { return Ok(()) };
+        let (Some((_, limits)), Some((id, now))) = (self.track(quota, LIMITS), self.track(quota, STATS)) else { return Ok(()) };
+        let now = before(id).map_or(now, |data| Track::parse(data.as_deref()));
         for (what, more, limit) in [("count", count, limits.get("countHardLimit")), ("bytes", bytes, limits.get("byteHardLimit"))] {
             let sum = now.get(what).saturating_add(more);
             if more != 0 && limit > -1 && sum > limit {

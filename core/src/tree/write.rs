@@ -121,6 +121,14 @@ impl<'t, 'c> Transaction<'t, 'c> {
         }
     }
 
+    /// What a stats znode said before this transaction, if it has changed since.
+    fn stats_before(&self, wanted: u32) -> Option<Data> {
+        self.undo.iter().flatten().find_map(|step| match step {
+            Undo::Stats(id, data) if *id == wanted => Some(data.clone()),
+            _ => None,
+        })
+    }
+
     fn permitted(&self, id: u32, perms: u32) -> bool {
         let list = self.tree.arena.get(id).acl;
         list == 0 || acl::allows(self.tree.acls.get(list), perms, &self.with.who.identities)
@@ -159,7 +167,7 @@ impl<'t, 'c> Transaction<'t, 'c> {
         }
         let bytes = data.as_ref().map_or(0, |data| data.len() as i64);
         if self.with.enforce_quota {
-            self.tree.check_quota(&path, 1, bytes)?;
+            self.tree.check_quota(&path, 1, bytes, |id| self.stats_before(id))?;
         }
 
         let owner = match mode {
@@ -251,7 +259,7 @@ impl<'t, 'c> Transaction<'t, 'c> {
         let znode = self.tree.arena.get(id);
         let more = data.as_ref().map_or(0, |data| data.len() as i64) - znode.data_bytes();
         if self.with.enforce_quota {
-            self.tree.check_quota(path, 0, more)?;
+            self.tree.check_quota(path, 0, more, |id| self.stats_before(id))?;
         }
         version_matches(znode.version, version, path)?;
         let before = (znode.data.clone(), znode.version, znode.mzxid, znode.mtime);
