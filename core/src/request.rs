@@ -30,7 +30,7 @@ pub struct Stat {
     pub cversion: i32,
     /// Version of its ACL.
     pub aversion: i32,
-    /// Owner session of an ephemeral; 0 for a persistent znode; a container or TTL mark below 0.
+    /// Owner session of an ephemeral; 0 for any other znode, containers and TTL znodes too.
     pub ephemeral_owner: i64,
     /// Bytes of data.
     pub data_length: i32,
@@ -78,7 +78,7 @@ impl Identity {
 }
 
 /// One entry of an ACL.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Acl {
     /// Bits of [`perms`].
     pub perms: u32,

@@ -1,6 +1,7 @@
 //! The member: the awake part. It owns threads, clock, files and chance, and decides nothing.
 
 mod call;
+mod clock;
 mod engine;
 mod events;
 mod session;
