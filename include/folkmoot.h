@@ -1,0 +1,1225 @@
+/* folkmoot.h: coordination that lives in your process, for C89 and later, and C++98 and later.
+ * Written from ffi/src by ffi/tests/header.rs; do not edit.
+ *
+ * Conventions. A function's own comment tells only what differs.
+ *
+ * Results    Functions return a folkmoot_status: FOLKMOOT_OK (0) or a negative number. A program acts
+ *            on the number; folkmoot_last_error() has the words, for this thread. Outputs come last
+ *            in the list of parameters, end in _out and are written on success only.
+ *            Every function may answer FOLKMOOT_BAD_ARGUMENTS (NULL, text that is not UTF-8, an
+ *            unknown number: the words name the parameter), FOLKMOOT_CLOSED, FOLKMOOT_FORKED and
+ *            FOLKMOOT_PANIC (a bug of ours, caught). Outputs that may be NULL say so.
+ * Text       const char * is UTF-8 that ends in NUL. Data is a pointer and a length; NULL with
+ *            length 0 is null data, any other pointer with length 0 is empty data. What is passed
+ *            in is borrowed until the function returns and copied if it is needed longer.
+ * Ownership  What a function gives through a pointer to a pointer is yours and is freed with the
+ *            function its comment names. Freeing NULL does nothing. A handle may not be in use by
+ *            another thread while it is freed; handles may be freed in any order.
+ * Threads    Members, sessions and watches may be used by any threads at once. A multi belongs to
+ *            one thread at a time.
+ * Waiting    Functions block until they are answered, but for those that end in _async. Callbacks
+ *            run inside folkmoot_session_dispatch and _drain on the thread that calls them, or, if
+ *            the session was opened with dispatch_thread, on one thread of the library's. A callback
+ *            may call any function, also blocking ones; only folkmoot_session_drain of its own
+ *            session answers FOLKMOOT_WOULD_DEADLOCK there. It must not throw or longjmp.
+ * fork       In a child, handles of the parent answer FOLKMOOT_FORKED and freeing them does nothing
+ *            (their memory stays): open new ones.
+ * Process    The library installs no signal handler, reads no environment variable and writes
+ *            nothing to stdout or stderr. Its threads are named fm-* and have all signals blocked.
+ * Growth     Option structs begin with their size; fields are added at the end. Numbers are never
+ *            used again. Functions are not taken away within one soname.
+ */
+#ifndef FOLKMOOT_H
+#define FOLKMOOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef FOLKMOOT_API
+#if defined(__GNUC__)
+#define FOLKMOOT_API __attribute__((visibility("default")))
+#else
+#define FOLKMOOT_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of this header; folkmoot_version() has that of the library. */
+#define FOLKMOOT_VERSION_MAJOR 0
+#define FOLKMOOT_VERSION_MINOR 1
+#define FOLKMOOT_VERSION_PATCH 0
+#define FOLKMOOT_VERSION "0.1.0"
+
+/* Statuses. */
+
+/* It worked. */
+#define FOLKMOOT_OK 0
+/* Something that should not happen did. */
+#define FOLKMOOT_SYSTEM_ERROR (-1)
+/* In a failed multi: an operation after the one that failed. */
+#define FOLKMOOT_RUNTIME_INCONSISTENCY (-2)
+/* Stored data contradicts itself. */
+#define FOLKMOOT_DATA_INCONSISTENCY (-3)
+/* The reply was lost: the write may be committed, or may never be. Read before writing again. */
+#define FOLKMOOT_CONNECTION_LOSS (-4)
+/* The request could not be read. */
+#define FOLKMOOT_MARSHALLING_ERROR (-5)
+/* This member does not do that. */
+#define FOLKMOOT_UNIMPLEMENTED (-6)
+/* No answer within the time given. */
+#define FOLKMOOT_OPERATION_TIMEOUT (-7)
+/* An argument is not valid: the text names it. */
+#define FOLKMOOT_BAD_ARGUMENTS (-8)
+/* The handle is not in a state to do that. */
+#define FOLKMOOT_INVALID_STATE (-9)
+/* No such session. */
+#define FOLKMOOT_UNKNOWN_SESSION (-12)
+/* Nothing at that path. */
+#define FOLKMOOT_NO_NODE (-101)
+/* The requester's identities do not allow it. */
+#define FOLKMOOT_NO_AUTH (-102)
+/* The znode has moved past the version the caller named. Nothing was changed. */
+#define FOLKMOOT_BAD_VERSION (-103)
+/* An ephemeral znode cannot have children. */
+#define FOLKMOOT_NO_CHILDREN_FOR_EPHEMERALS (-108)
+/* There is a znode at that path already. */
+#define FOLKMOOT_NODE_EXISTS (-110)
+/* The znode has children. */
+#define FOLKMOOT_NOT_EMPTY (-111)
+/* The session is over; its ephemerals are gone. */
+#define FOLKMOOT_SESSION_EXPIRED (-112)
+/* The ACL is empty, or has an entry that means nothing. */
+#define FOLKMOOT_INVALID_ACL (-114)
+/* The scheme is unknown, or it refused the credential. */
+#define FOLKMOOT_AUTH_FAILED (-115)
+/* The handle is being closed. */
+#define FOLKMOOT_CLOSING (-116)
+/* The session has been attached elsewhere since. */
+#define FOLKMOOT_SESSION_MOVED (-118)
+/* A write was sent to a read-only member. */
+#define FOLKMOOT_NOT_READ_ONLY (-119)
+/* No such watch is registered. */
+#define FOLKMOOT_NO_WATCHER (-121)
+/* The write would exceed a hard quota. */
+#define FOLKMOOT_QUOTA_EXCEEDED (-125)
+/* The member has as much waiting as it takes: try again later. */
+#define FOLKMOOT_THROTTLED (-127)
+/* A bug of ours was caught; the member it happened in answers no more. */
+#define FOLKMOOT_PANIC (-1000)
+/* The process was forked: this handle belongs to the parent. */
+#define FOLKMOOT_FORKED (-1001)
+/* The buffer is too small: the length needed is told. */
+#define FOLKMOOT_BUFFER_TOO_SMALL (-1002)
+/* The disk is full: this write changed nothing, and later ones may pass once there is room. */
+#define FOLKMOOT_DISK_FULL (-1003)
+/* A file contradicts its checksum: the text names file and offset. */
+#define FOLKMOOT_CORRUPT (-1004)
+/* The token is stale: someone else has been granted the lock or office since. */
+#define FOLKMOOT_FENCED (-1005)
+/* It is not known whether the write was committed: ask for its outcome, or read. */
+#define FOLKMOOT_OUTCOME_UNKNOWN (-1006)
+/* The directory is in use by another process: the text names its pid. */
+#define FOLKMOOT_IN_USE (-1007)
+/* Reading or writing a file failed for good: this member writes no more. */
+#define FOLKMOOT_DISK_FAILED (-1008)
+/* A file is of a format this version does not know. */
+#define FOLKMOOT_UNKNOWN_FORMAT (-1009)
+/* A bound of `limits` was met: the text names it. */
+#define FOLKMOOT_LIMIT_EXCEEDED (-1010)
+/* The handle is closed. */
+#define FOLKMOOT_CLOSED (-1011)
+/* A wait was interrupted by the caller. */
+#define FOLKMOOT_INTERRUPTED (-1012)
+/* The call would wait for its own thread. */
+#define FOLKMOOT_WOULD_DEADLOCK (-1013)
+
+#ifndef 
+#define 
+
+/*
+ The binary interface this header describes: see folkmoot_abi_version.
+ */
+#define FOLKMOOT_ABI_VERSION 1
+
+/*
+ Lives until deleted.
+ */
+#define FOLKMOOT_PERSISTENT 0
+
+/*
+ Lives as long as its session.
+ */
+#define FOLKMOOT_EPHEMERAL 1
+
+/*
+ The parent's create count, ten digits, is appended to its name.
+ */
+#define FOLKMOOT_PERSISTENT_SEQUENTIAL 2
+
+/*
+ Both.
+ */
+#define FOLKMOOT_EPHEMERAL_SEQUENTIAL 3
+
+/*
+ Deleted by itself once its last child has gone.
+ */
+#define FOLKMOOT_CONTAINER 4
+
+/*
+ Deleted by itself once it has been unchanged and childless for ttl_ms.
+ */
+#define FOLKMOOT_TTL 5
+
+/*
+ A TTL znode with a sequential name.
+ */
+#define FOLKMOOT_TTL_SEQUENTIAL 6
+
+/*
+ Permission to read data and list children.
+ */
+#define FOLKMOOT_PERM_READ 1
+
+/*
+ Permission to change data.
+ */
+#define FOLKMOOT_PERM_WRITE 2
+
+/*
+ Permission to create children.
+ */
+#define FOLKMOOT_PERM_CREATE 4
+
+/*
+ Permission to delete children.
+ */
+#define FOLKMOOT_PERM_DELETE 8
+
+/*
+ Permission to change the ACL.
+ */
+#define FOLKMOOT_PERM_ADMIN 16
+
+/*
+ All permissions.
+ */
+#define FOLKMOOT_PERM_ALL 31
+
+/*
+ add_watch, watch_open: this znode and its list of children.
+ */
+#define FOLKMOOT_WATCH_PERSISTENT 0
+
+/*
+ add_watch, watch_open: this znode and all below it, without CHILDREN_CHANGED.
+ */
+#define FOLKMOOT_WATCH_RECURSIVE 1
+
+/*
+ remove_watches: those set by listing children.
+ */
+#define FOLKMOOT_WATCHER_CHILDREN 1
+
+/*
+ remove_watches: those set by reading data or asking for existence.
+ */
+#define FOLKMOOT_WATCHER_DATA 2
+
+/*
+ remove_watches: all at the path.
+ */
+#define FOLKMOOT_WATCHER_ANY 3
+
+/*
+ remove_watches: set by add_watch, persistent.
+ */
+#define FOLKMOOT_WATCHER_PERSISTENT 4
+
+/*
+ remove_watches: set by add_watch, recursive.
+ */
+#define FOLKMOOT_WATCHER_RECURSIVE 5
+
+/*
+ News of the session, not of a znode: see the event's state.
+ */
+#define FOLKMOOT_EVENT_SESSION -1
+
+/*
+ The znode was created.
+ */
+#define FOLKMOOT_EVENT_CREATED 1
+
+/*
+ The znode was deleted.
+ */
+#define FOLKMOOT_EVENT_DELETED 2
+
+/*
+ Its data was set.
+ */
+#define FOLKMOOT_EVENT_DATA_CHANGED 3
+
+/*
+ A child was created or deleted.
+ */
+#define FOLKMOOT_EVENT_CHILDREN_CHANGED 4
+
+/*
+ Events were dropped because nobody fetched them: read again what you watch.
+ */
+#define FOLKMOOT_EVENT_OVERFLOW 100
+
+/*
+ The session has no contact.
+ */
+#define FOLKMOOT_STATE_DISCONNECTED 0
+
+/*
+ The session is in contact.
+ */
+#define FOLKMOOT_STATE_CONNECTED 3
+
+/*
+ The session is over by closing.
+ */
+#define FOLKMOOT_STATE_CLOSED 7
+
+/*
+ The session is over by silence: its ephemerals are gone.
+ */
+#define FOLKMOOT_STATE_EXPIRED -112
+
+/*
+ The member keeps the session alive.
+ */
+#define FOLKMOOT_HEARTBEAT_AUTO 0
+
+/*
+ The caller keeps it alive: any request counts, and folkmoot_session_touch.
+ */
+#define FOLKMOOT_HEARTBEAT_MANUAL 1
+
+/*
+ Conditional operations: do not compare versions.
+ */
+#define FOLKMOOT_ANY_VERSION -1
+
+/*
+ A list of ACL entries or identities. Immutable: any threads may read it at once.
+ */
+typedef struct folkmoot_acls folkmoot_acls;
+
+/*
+ A participant that lives in this process. Any number of threads may use one at once.
+ */
+typedef struct folkmoot_member folkmoot_member;
+
+/*
+ A transaction being put together. One thread at a time.
+ */
+typedef struct folkmoot_multi folkmoot_multi;
+
+/*
+ The results of a multi, one for each operation. Immutable: any threads may read it at once.
+ */
+typedef struct folkmoot_results folkmoot_results;
+
+/*
+ What a program holds to work with the tree. Any number of threads may use one at once. Its
+ requests take effect in the order in which they were made; a read sees the session's own writes.
+ */
+typedef struct folkmoot_session folkmoot_session;
+
+/*
+ A list of strings. Immutable: any threads may read it at once.
+ */
+typedef struct folkmoot_strings folkmoot_strings;
+
+/*
+ A watch with a queue of its own. Any number of threads may use one at once; each event goes to one of them.
+ */
+typedef struct folkmoot_watch folkmoot_watch;
+
+/*
+ How a call ended: FOLKMOOT_OK, or one of the negative numbers above.
+ */
+typedef int32_t folkmoot_status;
+
+/*
+ How to open a session. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_SESSION_OPTIONS_INIT), then what you want.
+ */
+typedef struct {
+  /*
+   sizeof(folkmoot_session_options).
+   */
+  size_t size;
+  /*
+   Silence that ends the session, in milliseconds; 0 for 10 s. Clamped to the member's limits.
+   */
+  uint32_t timeout_ms;
+  /*
+   FOLKMOOT_HEARTBEAT_AUTO or _MANUAL.
+   */
+  int32_t heartbeat;
+  /*
+   Not 0: all ACLs are passed by.
+   */
+  int32_t superuser;
+  /*
+   Not 0: callbacks run on a thread of the library's, named fm-callback, instead of in folkmoot_session_dispatch.
+   */
+  int32_t dispatch_thread;
+} folkmoot_session_options;
+
+/*
+ One notification. Will not grow.
+ */
+typedef struct {
+  /*
+   FOLKMOOT_EVENT_.
+   */
+  int32_t kind;
+  /*
+   How the session stands: FOLKMOOT_STATE_.
+   */
+  int32_t state;
+  /*
+   To which znode it happened; "" for news of the session. Never NULL. Valid until this thread
+   asks for its next event, of any queue; within an event callback, until it returns.
+   */
+  const char *path;
+  /*
+   In which transaction; 0 for news of the session.
+   */
+  int64_t zxid;
+} folkmoot_event;
+
+/*
+ Told of each event of a session. context is what was passed with it; event is valid until it returns. Must not throw.
+ */
+typedef void (*folkmoot_event_callback)(void *context, const folkmoot_event *event);
+
+/*
+ One entry of an ACL; as an identity (who_am_i), perms is 0.
+ */
+typedef struct {
+  /*
+   Bits of FOLKMOOT_PERM_.
+   */
+  uint32_t perms;
+  /*
+   "world", "auth", "digest", "ip", ...
+   */
+  const char *scheme;
+  /*
+   What the scheme makes of it, such as "anyone".
+   */
+  const char *id;
+} folkmoot_acl;
+
+/*
+ How to make a znode, beyond its mode. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_CREATE_OPTIONS_INIT), then what you want.
+ */
+typedef struct {
+  /*
+   sizeof(folkmoot_create_options).
+   */
+  size_t size;
+  /*
+   Who may do what with it; NULL for everyone everything. Borrowed for the call.
+   */
+  const folkmoot_acl *acl;
+  /*
+   Entries of acl.
+   */
+  size_t acl_count;
+  /*
+   With the TTL modes: milliseconds unchanged and childless after which it goes.
+   */
+  int64_t ttl_ms;
+} folkmoot_create_options;
+
+/*
+ The counters of a znode. Will not grow.
+ */
+typedef struct {
+  /*
+   Transaction that created the znode.
+   */
+  int64_t czxid;
+  /*
+   Transaction that last changed its data.
+   */
+  int64_t mzxid;
+  /*
+   Transaction that last created or deleted a child.
+   */
+  int64_t pzxid;
+  /*
+   When it was created: milliseconds since 1970.
+   */
+  int64_t ctime;
+  /*
+   When its data was last changed: milliseconds since 1970.
+   */
+  int64_t mtime;
+  /*
+   Owner session of an ephemeral; 0 for a persistent znode; below 0 for a container or TTL znode.
+   */
+  int64_t ephemeral_owner;
+  /*
+   Version of its data.
+   */
+  int32_t version;
+  /*
+   Changes of its list of children.
+   */
+  int32_t cversion;
+  /*
+   Version of its ACL.
+   */
+  int32_t aversion;
+  /*
+   Bytes of data.
+   */
+  int32_t data_length;
+  /*
+   Children now.
+   */
+  int32_t num_children;
+  /*
+   0.
+   */
+  int32_t reserved;
+} folkmoot_stat;
+
+/*
+ How an operation ended: what a completion is told, and each operation of a multi. Only the fields
+ of its operation mean something; the others are 0 or NULL. All memory is the library's: within a
+ completion it is valid until the completion returns, in a folkmoot_results until that is freed.
+ May grow at its end in later versions.
+ */
+typedef struct {
+  /*
+   How it ended.
+   */
+  folkmoot_status status;
+  /*
+   0.
+   */
+  int32_t reserved;
+  /*
+   In words, if it failed; "" otherwise.
+   */
+  const char *error;
+  /*
+   create: the whole path, with its number if sequential.
+   */
+  const char *path;
+  /*
+   get: the data; NULL if it is null.
+   */
+  const void *data;
+  /*
+   get: its length in bytes; -1 if the data is null.
+   */
+  int64_t data_len;
+  /*
+   create, set, set_acl, exists, get, children, get_acl.
+   */
+  folkmoot_stat stat;
+  /*
+   children, ephemerals.
+   */
+  const folkmoot_strings *names;
+  /*
+   get_acl, who_am_i.
+   */
+  const folkmoot_acls *acl;
+  /*
+   multi: one for each operation.
+   */
+  const folkmoot_results *results;
+} folkmoot_result;
+
+/*
+ Told once how an operation ended. context is what was passed with it; result and all it points to are valid until it returns. Must not throw.
+ */
+typedef void (*folkmoot_completion)(void *context, const folkmoot_result *result);
+
+/*
+ The library's version, such as "0.1.0". Never NULL, never freed.
+ */
+FOLKMOOT_API const char *folkmoot_version(void);
+
+/*
+ The number of the binary interface: it rises when functions are added. A program compiled with
+ FOLKMOOT_ABI_VERSION n runs with any library of the same soname that says n or more.
+ */
+FOLKMOOT_API uint32_t folkmoot_abi_version(void);
+
+/*
+ The name of a status, such as "NoNode"; "Ok" for FOLKMOOT_OK, "Unknown" for a number that is
+ none. Never NULL, never freed.
+ */
+FOLKMOOT_API const char *folkmoot_status_name(folkmoot_status status);
+
+/*
+ What went wrong in the last call on this thread that failed, in words: the thing and the values
+ that disagree. "" if none has. Never NULL; valid until the next call on this thread fails.
+ */
+FOLKMOOT_API const char *folkmoot_last_error(void);
+
+/*
+ Frees what a function of this library has said to free with it. NULL does nothing.
+ */
+FOLKMOOT_API void folkmoot_free(void *memory);
+
+/*
+ Opens a session on the ground that target names: "memory:", "memory:?time=virtual",
+ "file:./data" or a plain path. Freeing the session frees the member with it.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _IN_USE, _CORRUPT, _DISK_FAILED, _UNKNOWN_FORMAT.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_open(const char *target, folkmoot_session **session_out);
+
+/*
+ Opens a member without a session. Its threads, files and ports are freed when the last handle
+ to it, sessions included, is freed.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _IN_USE, _CORRUPT, _DISK_FAILED, _UNKNOWN_FORMAT.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_member_open(const char *target, folkmoot_member **member_out);
+
+/*
+ Opens a session. options may be NULL.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _CLOSED, _LIMIT_EXCEEDED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_session(const folkmoot_member *member,
+                                        const folkmoot_session_options *options,
+                                        folkmoot_session **session_out);
+
+/*
+ Moves virtual time on by ms milliseconds: sessions whose silence is over expire, TTL znodes go,
+ before this returns.
+
+ FOLKMOOT_OK, _INVALID_STATE unless the target said time=virtual, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_member_advance(const folkmoot_member *member, uint64_t ms);
+
+/*
+ The member's time: milliseconds since 1970, or since its start if virtual.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_now_ms(const folkmoot_member *member,
+                                       int64_t *now_ms_out);
+
+/*
+ Writes a snapshot now and waits until it is on disk. Nothing to do in memory.
+
+ FOLKMOOT_OK, _DISK_FULL, _DISK_FAILED, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_member_snapshot(const folkmoot_member *member);
+
+/*
+ What opening had to cut from the log's end, in words; *text_out is NULL if nothing.
+ To be freed with folkmoot_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_recovery(const folkmoot_member *member,
+                                         char **text_out);
+
+/*
+ Closes the member: sessions end, threads stop, files are closed, before this returns. Handles
+ stay to be freed, and answer FOLKMOOT_CLOSED.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_member_close(const folkmoot_member *member);
+
+/*
+ Frees the handle. The member itself goes with its last handle, sessions included.
+ */
+FOLKMOOT_API void folkmoot_member_free(folkmoot_member *member);
+
+/*
+ The session's number: ephemeral_owner of its ephemerals. Never 0.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_session_id(const folkmoot_session *session, int64_t *id_out);
+
+/*
+ Silence that ends it, in milliseconds, as granted.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_timeout_ms(const folkmoot_session *session,
+                                            uint32_t *timeout_ms_out);
+
+/*
+ How it stands: FOLKMOOT_STATE_.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_state(const folkmoot_session *session,
+                                       int32_t *state_out);
+
+/*
+ The last transaction that the session's member has applied.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_zxid(const folkmoot_session *session,
+                                      int64_t *zxid_out);
+
+/*
+ The session's member, as one more handle to it, to be freed with folkmoot_member_free.
+
+ FOLKMOOT_OK, _INVALID_STATE if its ground is elsewhere, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_member(const folkmoot_session *session,
+                                        folkmoot_member **member_out);
+
+/*
+ A heartbeat, for sessions opened with FOLKMOOT_HEARTBEAT_MANUAL.
+
+ FOLKMOOT_OK, _SESSION_EXPIRED, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_session_touch(const folkmoot_session *session);
+
+/*
+ Closes the session: its ephemerals go, in one transaction, before this returns. The handle stays
+ to be freed.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_session_close(const folkmoot_session *session);
+
+/*
+ Closes the session if it is open, and frees the handle. Completions that still wait are called
+ from within, with FOLKMOOT_CLOSED if their operation had not ended; a callback that runs on
+ another thread is waited for. May be called from inside a callback of the session's own.
+ */
+FOLKMOOT_API void folkmoot_session_free(folkmoot_session *session);
+
+/*
+ A descriptor that is readable while an event or a completion waits, or the session is over: for
+ poll, epoll, select. Do not read, write or close it. One and the same for each call; open until
+ the session is freed.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_session_fd(const folkmoot_session *session, int *fd_out);
+
+/*
+ Runs the callbacks that wait, at most max of them (0: all), on this thread. Never blocks, but for
+ another thread that runs callbacks of this session. count_out may be NULL.
+
+ FOLKMOOT_OK, _INVALID_STATE if the session has a dispatch_thread, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_dispatch(const folkmoot_session *session,
+                                          size_t max,
+                                          size_t *count_out);
+
+/*
+ Waits until every operation under way has ended and its completion has returned; without a
+ dispatch_thread this thread runs them. timeout_ms below 0 is for ever.
+
+ FOLKMOOT_OK, _OPERATION_TIMEOUT, _WOULD_DEADLOCK inside a callback of this session, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_drain(const folkmoot_session *session,
+                                       int32_t timeout_ms);
+
+/*
+ From now on each event of the session is told to callback, where its completions are, instead of
+ waiting for folkmoot_events_next. NULL takes it back. context goes along; it must live until the
+ session is freed or another callback is set and the one that runs has returned.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_on_event(const folkmoot_session *session,
+                                          folkmoot_event_callback callback,
+                                          void *context);
+
+/*
+ Makes a znode.
+
+ data      data_len bytes, or NULL (and 0) for null data, which is kept apart from empty
+ mode      FOLKMOOT_PERSISTENT and so on
+ options   ACL and TTL; may be NULL
+ path_out  up to path_cap bytes: the whole path, with its number if sequential, and a NUL; may be
+           NULL when path_cap is 0
+ stat_out  may be NULL
+
+ path_cap, if not 0, has to be at least strlen(path) + 12, whatever the mode: too small a buffer
+ is found out before anything is made.
+ FOLKMOOT_OK, _NODE_EXISTS, _NO_NODE (the parent), _NO_CHILDREN_FOR_EPHEMERALS, _NO_AUTH,
+ _INVALID_ACL, _BAD_ARGUMENTS, _QUOTA_EXCEEDED, _BUFFER_TOO_SMALL, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_create(const folkmoot_session *session,
+                                        const char *path,
+                                        const void *data,
+                                        size_t data_len,
+                                        int32_t mode,
+                                        const folkmoot_create_options *options,
+                                        char *path_out,
+                                        size_t path_cap,
+                                        folkmoot_stat *stat_out);
+
+/*
+ Removes a childless znode at version, or at any (FOLKMOOT_ANY_VERSION).
+
+ FOLKMOOT_OK, _NO_NODE, _BAD_VERSION, _NOT_EMPTY, _NO_AUTH, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_delete(const folkmoot_session *session,
+                                        const char *path,
+                                        int32_t version);
+
+/*
+ The counters of a znode. With watch not 0, its next change (its creation, if there is none) is
+ told as an event. stat_out may be NULL.
+
+ FOLKMOOT_OK, _NO_NODE if there is none, _NO_AUTH, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_exists(const folkmoot_session *session,
+                                        const char *path,
+                                        int32_t watch,
+                                        folkmoot_stat *stat_out);
+
+/*
+ Copies the data of a znode into buf. With watch not 0, its next change is told as an event.
+
+ buf       up to buf_cap bytes; may be NULL when buf_cap is 0
+ len_out   the data's whole length in bytes, -1 if it is null; written on success and on
+           FOLKMOOT_BUFFER_TOO_SMALL
+ stat_out  may be NULL
+
+ FOLKMOOT_OK, _NO_NODE, _NO_AUTH, _BUFFER_TOO_SMALL, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_get(const folkmoot_session *session,
+                                     const char *path,
+                                     int32_t watch,
+                                     void *buf,
+                                     size_t buf_cap,
+                                     int64_t *len_out,
+                                     folkmoot_stat *stat_out);
+
+/*
+ As folkmoot_session_get, into memory that is allocated for it: data_out is to be freed with
+ folkmoot_free. A NUL, which is not counted, stands behind the data. If the data is null,
+ *data_out is NULL and *len_out is -1.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_get_alloc(const folkmoot_session *session,
+                                           const char *path,
+                                           int32_t watch,
+                                           char **data_out,
+                                           int64_t *len_out,
+                                           folkmoot_stat *stat_out);
+
+/*
+ Replaces the data of a znode at version, or at any (FOLKMOOT_ANY_VERSION). data NULL (and
+ data_len 0) is null data. stat_out may be NULL.
+
+ FOLKMOOT_OK, _NO_NODE, _BAD_VERSION, _NO_AUTH, _QUOTA_EXCEEDED, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_set(const folkmoot_session *session,
+                                     const char *path,
+                                     const void *data,
+                                     size_t data_len,
+                                     int32_t version,
+                                     folkmoot_stat *stat_out);
+
+/*
+ Names of a znode's children, in the order of their creation, to be freed with
+ folkmoot_strings_free. With watch not 0, the next change of the list is told as an event.
+ stat_out may be NULL.
+
+ FOLKMOOT_OK, _NO_NODE, _NO_AUTH, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_children(const folkmoot_session *session,
+                                          const char *path,
+                                          int32_t watch,
+                                          folkmoot_strings **names_out,
+                                          folkmoot_stat *stat_out);
+
+/*
+ ACL of a znode, to be freed with folkmoot_acls_free. stat_out may be NULL.
+
+ FOLKMOOT_OK, _NO_NODE, _NO_AUTH, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_get_acl(const folkmoot_session *session,
+                                         const char *path,
+                                         folkmoot_acls **acl_out,
+                                         folkmoot_stat *stat_out);
+
+/*
+ Replaces the ACL of a znode whose aversion is version, or any (FOLKMOOT_ANY_VERSION). acl is
+ acl_count entries, borrowed for the call. stat_out may be NULL.
+
+ FOLKMOOT_OK, _NO_NODE, _BAD_VERSION, _NO_AUTH, _INVALID_ACL, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_set_acl(const folkmoot_session *session,
+                                         const char *path,
+                                         const folkmoot_acl *acl,
+                                         size_t acl_count,
+                                         int32_t version,
+                                         folkmoot_stat *stat_out);
+
+/*
+ Waits until everything acknowledged before, to anyone, is visible here.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_sync(const folkmoot_session *session,
+                                      const char *path);
+
+/*
+ Paths of this session's ephemerals that start with prefix, sorted, to be freed with
+ folkmoot_strings_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_ephemerals(const folkmoot_session *session,
+                                            const char *prefix,
+                                            folkmoot_strings **paths_out);
+
+/*
+ How many descendants a znode has.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_count_descendants(const folkmoot_session *session,
+                                                   const char *path,
+                                                   uint64_t *count_out);
+
+/*
+ Watches until removed; told as events of the session. mode is FOLKMOOT_WATCH_PERSISTENT or
+ _RECURSIVE.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_add_watch(const folkmoot_session *session,
+                                           const char *path,
+                                           int32_t mode);
+
+/*
+ Takes watches away. kind is FOLKMOOT_WATCHER_.
+
+ FOLKMOOT_OK, _NO_WATCHER if there is none of that kind, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_remove_watches(const folkmoot_session *session,
+                                                const char *path,
+                                                int32_t kind);
+
+/*
+ Succeeds if there is such a watch. kind is FOLKMOOT_WATCHER_.
+
+ FOLKMOOT_OK, _NO_WATCHER, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_check_watches(const folkmoot_session *session,
+                                               const char *path,
+                                               int32_t kind);
+
+/*
+ Shows an identity, such as scheme "digest" with credential "user:password".
+
+ FOLKMOOT_OK, _AUTH_FAILED, _SESSION_EXPIRED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_add_auth(const folkmoot_session *session,
+                                          const char *scheme,
+                                          const void *credential,
+                                          size_t credential_len);
+
+/*
+ The identities shown so far, to be freed with folkmoot_acls_free; their perms are 0.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_who_am_i(const folkmoot_session *session,
+                                          folkmoot_acls **identities_out);
+
+/*
+ The next event of the session: of watches set by reading and by folkmoot_session_add_watch, and
+ news of the session. Blocks for at most timeout_ms milliseconds: 0 not at all, below 0 for ever.
+
+ FOLKMOOT_OK, _OPERATION_TIMEOUT if none came, _CLOSED if none will come any more, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_events_next(const folkmoot_session *session,
+                                     folkmoot_event *event_out,
+                                     int32_t timeout_ms);
+
+/*
+ Opens a watch with a queue of its own: everything that happens at path (and below it, if mode is
+ FOLKMOOT_WATCH_RECURSIVE) from now on, until it is freed.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED, _SESSION_EXPIRED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_watch_open(const folkmoot_session *session,
+                                    const char *path,
+                                    int32_t mode,
+                                    folkmoot_watch **watch_out);
+
+/*
+ The next event of the watch, as folkmoot_events_next.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_watch_next(const folkmoot_watch *watch,
+                                    folkmoot_event *event_out,
+                                    int32_t timeout_ms);
+
+/*
+ A descriptor that is readable while an event of the watch waits or none will come any more. Do
+ not read, write or close it. One and the same for each call; open until the watch is freed.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_watch_fd(const folkmoot_watch *watch, int *fd_out);
+
+/*
+ Ends the watch and frees it. No other thread may be waiting for its events.
+ */
+FOLKMOOT_API void folkmoot_watch_free(folkmoot_watch *watch);
+
+/*
+ How many strings; 0 for NULL.
+ */
+FOLKMOOT_API size_t folkmoot_strings_count(const folkmoot_strings *strings);
+
+/*
+ String number index, from 0; NULL if there is none. Valid until the list is freed.
+ */
+FOLKMOOT_API const char *folkmoot_strings_at(const folkmoot_strings *strings, size_t index);
+
+/*
+ Frees a list that a function has given you. Not one that belongs to a folkmoot_result.
+ */
+FOLKMOOT_API void folkmoot_strings_free(folkmoot_strings *strings);
+
+/*
+ How many entries; 0 for NULL.
+ */
+FOLKMOOT_API size_t folkmoot_acls_count(const folkmoot_acls *acls);
+
+/*
+ The entries, one behind the other, as folkmoot_session_set_acl takes them; NULL if there are
+ none. Valid until the list is freed.
+ */
+FOLKMOOT_API const folkmoot_acl *folkmoot_acls_entries(const folkmoot_acls *acls);
+
+/*
+ Frees a list that a function has given you. Not one that belongs to a folkmoot_result.
+ */
+FOLKMOOT_API void folkmoot_acls_free(folkmoot_acls *acls);
+
+/*
+ How many results; 0 for NULL.
+ */
+FOLKMOOT_API size_t folkmoot_results_count(const folkmoot_results *results);
+
+/*
+ The result of operation number index, from 0; NULL if there is none. Valid until the results are freed.
+ */
+FOLKMOOT_API
+const folkmoot_result *folkmoot_results_at(const folkmoot_results *results,
+                                           size_t index);
+
+/*
+ Frees results that a function has given you. Not those that belong to a folkmoot_result.
+ */
+FOLKMOOT_API void folkmoot_results_free(folkmoot_results *results);
+
+/*
+ An empty transaction, to be freed with folkmoot_multi_free. It belongs to no session.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_multi_new(folkmoot_multi **multi_out);
+
+/*
+ Adds what folkmoot_session_create does. Everything is copied.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_create(folkmoot_multi *multi,
+                                      const char *path,
+                                      const void *data,
+                                      size_t data_len,
+                                      int32_t mode,
+                                      const folkmoot_create_options *options);
+
+/*
+ Adds what folkmoot_session_delete does.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_delete(folkmoot_multi *multi,
+                                      const char *path,
+                                      int32_t version);
+
+/*
+ Adds what folkmoot_session_set does.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_set(folkmoot_multi *multi,
+                                   const char *path,
+                                   const void *data,
+                                   size_t data_len,
+                                   int32_t version);
+
+/*
+ Adds what folkmoot_session_set_acl does.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_set_acl(folkmoot_multi *multi,
+                                       const char *path,
+                                       const folkmoot_acl *acl,
+                                       size_t acl_count,
+                                       int32_t version);
+
+/*
+ Adds: fail unless the znode is at version.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_check(folkmoot_multi *multi,
+                                     const char *path,
+                                     int32_t version);
+
+/*
+ Adds a read of data, for folkmoot_multi_read.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_multi_get(folkmoot_multi *multi, const char *path);
+
+/*
+ Adds a read of the list of children, for folkmoot_multi_read.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_multi_children(folkmoot_multi *multi, const char *path);
+
+/*
+ Forgets what was added.
+ */
+FOLKMOOT_API folkmoot_status folkmoot_multi_clear(folkmoot_multi *multi);
+
+/*
+ Does all that was added, or nothing: one transaction. The status is FOLKMOOT_OK if all was done,
+ else that of the operation that failed. results_out, which may be NULL, is given one result for
+ each operation whenever the member has answered, also when it failed (operations before the one
+ that failed are FOLKMOOT_OK, those behind it FOLKMOOT_RUNTIME_INCONSISTENCY); otherwise it is set
+ to NULL. To be freed with folkmoot_results_free. The multi keeps its operations and may be committed again.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_commit(const folkmoot_multi *multi,
+                                      const folkmoot_session *session,
+                                      folkmoot_results **results_out);
+
+/*
+ folkmoot_multi_commit without waiting: completion is told results, and the status of the
+ operation that failed. The multi may be changed or freed at once.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_commit_async(const folkmoot_multi *multi,
+                                            const folkmoot_session *session,
+                                            folkmoot_completion completion,
+                                            void *context);
+
+/*
+ Answers the reads that were added, each by itself, all at one zxid. To be freed with
+ folkmoot_results_free. A read that failed is no failure of the call: see its result.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_read(const folkmoot_multi *multi,
+                                    const folkmoot_session *session,
+                                    folkmoot_results **results_out);
+
+/*
+ Frees the multi.
+ */
+FOLKMOOT_API void folkmoot_multi_free(folkmoot_multi *multi);
+
+/*
+ folkmoot_session_create without waiting: completion is told path and stat.
+ Unless this returns FOLKMOOT_OK, completion will not be called; so with all that end in _async.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_create_async(const folkmoot_session *session,
+                                              const char *path,
+                                              const void *data,
+                                              size_t data_len,
+                                              int32_t mode,
+                                              const folkmoot_create_options *options,
+                                              folkmoot_completion completion,
+                                              void *context);
+
+/*
+ folkmoot_session_delete without waiting.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_delete_async(const folkmoot_session *session,
+                                              const char *path,
+                                              int32_t version,
+                                              folkmoot_completion completion,
+                                              void *context);
+
+/*
+ folkmoot_session_set without waiting: completion is told stat.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_set_async(const folkmoot_session *session,
+                                           const char *path,
+                                           const void *data,
+                                           size_t data_len,
+                                           int32_t version,
+                                           folkmoot_completion completion,
+                                           void *context);
+
+/*
+ folkmoot_session_get without waiting: completion is told data, data_len and stat.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_get_async(const folkmoot_session *session,
+                                           const char *path,
+                                           int32_t watch,
+                                           folkmoot_completion completion,
+                                           void *context);
+
+/*
+ folkmoot_session_exists without waiting: completion is told stat.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_exists_async(const folkmoot_session *session,
+                                              const char *path,
+                                              int32_t watch,
+                                              folkmoot_completion completion,
+                                              void *context);
+
+/*
+ folkmoot_session_children without waiting: completion is told names and stat.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_children_async(const folkmoot_session *session,
+                                                const char *path,
+                                                int32_t watch,
+                                                folkmoot_completion completion,
+                                                void *context);
+
+/*
+ folkmoot_session_sync without waiting.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_sync_async(const folkmoot_session *session,
+                                            const char *path,
+                                            folkmoot_completion completion,
+                                            void *context);
+
+#endif  /*  */
+
+/* What option structs are set to before you set what you want. */
+#define FOLKMOOT_SESSION_OPTIONS_INIT { sizeof(folkmoot_session_options), 0, 0, 0, 0 }
+#define FOLKMOOT_CREATE_OPTIONS_INIT { sizeof(folkmoot_create_options), NULL, 0, 0 }
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* FOLKMOOT_H */
