@@ -8,7 +8,6 @@ except the library: all they know of each other they read from the tree.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -274,10 +273,7 @@ def main():
         crash_writer(sys.argv[2])
     elif len(sys.argv) == 2:
         for part in (scenario, crash):
-            directory = os.path.join(sys.argv[1], part.__name__)
-            shutil.rmtree(directory, ignore_errors=True)
-            os.makedirs(directory)
-            part(directory)
+            part(os.path.join(sys.argv[1], part.__name__))
     else:
         sys.exit(__doc__)
 
