@@ -120,33 +120,34 @@ def take_over(session, name, before, gone):
 
 
 def work(member, name, priority):
-    with member.session(timeout=SILENCE, heartbeat="manual") as session:
-        session.create(f"/demo/group/{name}", str(priority).encode(), ephemeral=True)
-        wait_for_children(session, "/demo/group", WORKERS)
-        leader = elect(session, name, 1)
-        done(session, "election-1", name, WORKERS)
+    session = member.session(timeout=SILENCE, heartbeat="manual")
+    session.create(f"/demo/group/{name}", str(priority).encode(), ephemeral=True)
+    wait_for_children(session, "/demo/group", WORKERS)
+    leader = elect(session, name, 1)
+    done(session, "election-1", name, WORKERS)
 
-        retries = sum(increment(session) for _ in range(INCREMENTS))
-        progress(f"{name}: {INCREMENTS} increments, {retries} retries")
-        done(session, "config", name, WORKERS)
+    retries = sum(increment(session) for _ in range(INCREMENTS))
+    progress(f"{name}: {INCREMENTS} increments, {retries} retries")
+    done(session, "config", name, WORKERS)
 
-        ring = Ring(session.children("/demo/group"))
-        for key in KEYS:
-            if ring.locate(key) == name:
-                session.create(f"/demo/data/{key}", f"{name} {value_of(key)}".encode())
-        done(session, "keys", name, WORKERS)
+    ring = Ring(session.children("/demo/group"))
+    for key in KEYS:
+        if ring.locate(key) == name:
+            session.create(f"/demo/data/{key}", f"{name} {value_of(key)}".encode())
+    done(session, "keys", name, WORKERS)
 
-        wait_until(session, lambda: session.exists("/demo/silence", watch=True))
-        if leader == name:
-            progress(f"{name} falls silent")
-            fall_silent(session)
-            return
-        wait_until(session, lambda: session.exists("/demo/leader", watch=True) is None)
-        elect(session, name, 2)
-        take_over(session, name, ring, leader)
-        done(session, "takeover", name, WORKERS - 1)
-        # The organizer looks at us before we leave.
-        wait_until(session, lambda: session.exists("/demo/end", watch=True))
+    wait_until(session, lambda: session.exists("/demo/silence", watch=True))
+    if leader == name:
+        progress(f"{name} falls silent")
+        fall_silent(session)
+        return  # an expired session is not there to be closed
+    wait_until(session, lambda: session.exists("/demo/leader", watch=True) is None)
+    elect(session, name, 2)
+    take_over(session, name, ring, leader)
+    done(session, "takeover", name, WORKERS - 1)
+    # The organizer looks at us before we leave.
+    wait_until(session, lambda: session.exists("/demo/end", watch=True))
+    session.close()
 
 
 # ---------------------------------------------------------------------------------------- organizer
