@@ -238,17 +238,59 @@ extern "C" {
 /* Conditional operations: do not compare versions. */
 #define FOLKMOOT_ANY_VERSION (-1)
 
+/* The tally can still elect someone. */
+#define FOLKMOOT_UNDECIDED 0
+
+/* More than half of the voters voted for one candidate. It stays so for the term. */
+#define FOLKMOOT_ELECTED 1
+
+/* No one can be elected any more in this term. */
+#define FOLKMOOT_SPLIT 2
+
+/* The first beat of this peer. */
+#define FOLKMOOT_HEARD_NEW 0
+
+/* The peer is alive, as was thought. */
+#define FOLKMOOT_HEARD_FRESH 1
+
+/* The peer was suspect and is no more. */
+#define FOLKMOOT_HEARD_RESTORED 2
+
+/* A repeat, or overtaken by a later one: no effect. */
+#define FOLKMOOT_HEARD_STALE 3
+
+/* The peer has expired: no effect until it is forgotten. */
+#define FOLKMOOT_HEARD_EXPIRED 4
+
+/* The peer has been silent for the first timeout. May be a mistake. */
+#define FOLKMOOT_SUSPECT 1
+
+/* The peer has been silent for the second timeout. Final. */
+#define FOLKMOOT_EXPIRED 2
+
 /* A list of ACL entries or identities. Immutable: any threads may read it at once. */
 typedef struct folkmoot_acls folkmoot_acls;
 
+/* Which peers have fallen silent: two fixed timeouts since the last beat. One thread at a time. */
+typedef struct folkmoot_detector folkmoot_detector;
+
 /* A participant that lives in this process. Any number of threads may use one at once. */
 typedef struct folkmoot_member folkmoot_member;
+
+/* What changes hands between two rings. Immutable. */
+typedef struct folkmoot_moves folkmoot_moves;
 
 /* A transaction being put together. One thread at a time. */
 typedef struct folkmoot_multi folkmoot_multi;
 
 /* The results of a multi, one for each operation. Immutable: any threads may read it at once. */
 typedef struct folkmoot_results folkmoot_results;
+
+/* A hash ring: which node owns a key. Immutable: any threads may use one at once. */
+typedef struct folkmoot_ring folkmoot_ring;
+
+/* When to send the next heartbeat. One thread at a time. */
+typedef struct folkmoot_schedule folkmoot_schedule;
 
 /*
  What a program holds to work with the tree. Any number of threads may use one at once. Its
@@ -258,6 +300,9 @@ typedef struct folkmoot_session folkmoot_session;
 
 /* A list of strings. Immutable: any threads may read it at once. */
 typedef struct folkmoot_strings folkmoot_strings;
+
+/* The votes of one term. One thread at a time. */
+typedef struct folkmoot_tally folkmoot_tally;
 
 /* A watch with a queue of its own. Any number of threads may use one at once; each event goes to one of them. */
 typedef struct folkmoot_watch folkmoot_watch;
@@ -378,6 +423,54 @@ typedef struct folkmoot_result {
 
 /* Told once how an operation ended. context is what was passed with it; result and all it points to are valid until it returns. Must not throw. */
 typedef void (*folkmoot_completion)(void *context, const struct folkmoot_result *result);
+
+/* A range of positions that changes hands. Will not grow. */
+typedef struct folkmoot_move {
+  /* First position of the range. */
+  uint64_t lo;
+  /* Last position of the range, itself included. */
+  uint64_t hi;
+  /* Who owned it; NULL when there was no node. */
+  const char *from;
+  /* Who owns it now; NULL when there is no node left. */
+  const char *to;
+} folkmoot_move;
+
+/* One voter. Will not grow. */
+typedef struct folkmoot_voter {
+  /* Its number, unique among the voters. */
+  uint64_t id;
+  /* 255 is preferred most; 0 votes but never holds office. At most 255. */
+  uint32_t priority;
+} folkmoot_voter;
+
+/* One contender for an office or a lock. Will not grow. */
+typedef struct folkmoot_contender {
+  /* The number of its sequential znode. */
+  int32_t sequence;
+  /* Not 0: content to hold together with other sharers, as a reader. For an office 0. */
+  int32_t shared;
+} folkmoot_contender;
+
+/* A beat that is due. Will not grow. */
+typedef struct folkmoot_beat {
+  /* The number of the beat: 0 for the first. Never given twice. */
+  uint64_t seq;
+  /* When it was due, in milliseconds. */
+  uint64_t scheduled_ms;
+  /* How many beats before it were missed and are skipped. */
+  uint64_t missed;
+} folkmoot_beat;
+
+/* A peer fell silent. Will not grow. */
+typedef struct folkmoot_silence {
+  /* Who. */
+  uint64_t peer;
+  /* When its time was up, in milliseconds. */
+  uint64_t at_ms;
+  /* FOLKMOOT_SUSPECT or FOLKMOOT_EXPIRED. */
+  int32_t kind;
+} folkmoot_silence;
 
 /* The library's version, such as "0.1.0". Never NULL, never freed. */
 FOLKMOOT_API const char *folkmoot_version(void);
@@ -976,6 +1069,274 @@ folkmoot_status folkmoot_session_sync_async(const struct folkmoot_session *sessi
                                             const char *path,
                                             folkmoot_completion completion,
                                             void *context);
+
+/*
+ The hash that rings are built on: XXH3-64 with seed 0. Frozen: the same in every version and
+ language. NULL counts as no bytes.
+ */
+FOLKMOOT_API uint64_t folkmoot_hash(const void *key, size_t key_len);
+
+/*
+ An empty ring of positions 1..=size, where a node has points_per_weight points for each unit of
+ its weight; 0 is the default of either (2^61 - 1 and 160). To be freed with folkmoot_ring_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_new(uint64_t size,
+                                  uint32_t points_per_weight,
+                                  struct folkmoot_ring **ring_out);
+
+/*
+ ring with node at weight (1 to 1000): added, or its weight changed. A new ring; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_with(const struct folkmoot_ring *ring,
+                                   const char *node,
+                                   uint32_t weight,
+                                   struct folkmoot_ring **ring_out);
+
+/* ring with count nodes more, in one go. weights may be NULL: each is 1. A new ring; the old one stays. */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_with_all(const struct folkmoot_ring *ring,
+                                       const char *const *nodes,
+                                       const uint32_t *weights,
+                                       size_t count,
+                                       struct folkmoot_ring **ring_out);
+
+/*
+ ring without node. A new ring; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS when node is not part of it.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_without(const struct folkmoot_ring *ring,
+                                      const char *node,
+                                      struct folkmoot_ring **ring_out);
+
+/*
+ The node that owns key, which is key_len bytes; *node_out is NULL when there are no nodes.
+ Valid until the ring is freed.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_locate(const struct folkmoot_ring *ring,
+                                     const void *key,
+                                     size_t key_len,
+                                     const char **node_out);
+
+/*
+ The first max different nodes for key, the owner first; fewer if there are fewer. An order for
+ replicas or fail-over.
+
+ nodes_out  room for max pointers; they are valid until the ring is freed
+ count_out  how many were written
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_locate_n(const struct folkmoot_ring *ring,
+                                       const void *key,
+                                       size_t key_len,
+                                       size_t max,
+                                       const char **nodes_out,
+                                       size_t *count_out);
+
+/* The position of key on the ring: what the ranges of folkmoot_ring_diff are made of. */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_position(const struct folkmoot_ring *ring,
+                                       const void *key,
+                                       size_t key_len,
+                                       uint64_t *position_out);
+
+/* How many nodes; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_ring_count(const struct folkmoot_ring *ring);
+
+/*
+ Node number index, from 0, in the order of the names: its name (valid until the ring is freed),
+ its weight, and the fraction of all keys that it owns. Each output may be NULL.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_node(const struct folkmoot_ring *ring,
+                                   size_t index,
+                                   const char **node_out,
+                                   uint32_t *weight_out,
+                                   double *share_out);
+
+/*
+ What changes hands from before to after, in ascending ranges, to be freed with
+ folkmoot_moves_free. Both rings have the same size.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_diff(const struct folkmoot_ring *before,
+                                   const struct folkmoot_ring *after,
+                                   struct folkmoot_moves **moves_out);
+
+/* How many moves; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_moves_count(const struct folkmoot_moves *moves);
+
+/* The moves, one behind the other; NULL if there are none. Valid until they are freed. */
+FOLKMOOT_API const struct folkmoot_move *folkmoot_moves_entries(const struct folkmoot_moves *moves);
+
+/* Frees the moves. */
+FOLKMOOT_API void folkmoot_moves_free(struct folkmoot_moves *moves);
+
+/* Frees the ring. */
+FOLKMOOT_API void folkmoot_ring_free(struct folkmoot_ring *ring);
+
+/* A tally of term without votes, over all voters, alive or not. To be freed with folkmoot_tally_free. */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_new(const struct folkmoot_voter *voters,
+                                   size_t count,
+                                   uint64_t term,
+                                   struct folkmoot_tally **tally_out);
+
+/*
+ Counts a ballot and tells how the election stands: FOLKMOOT_UNDECIDED, _ELECTED (elected_out says
+ whom) or _SPLIT. The same ballot again changes nothing. Both outputs may be NULL.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS for strangers, _INVALID_STATE for another term or a second vote.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_cast(struct folkmoot_tally *tally,
+                                    uint64_t term,
+                                    uint64_t voter,
+                                    uint64_t candidate,
+                                    int32_t *outcome_out,
+                                    uint64_t *elected_out);
+
+/* How the election stands, as folkmoot_tally_cast tells. */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_outcome(const struct folkmoot_tally *tally,
+                                       int32_t *outcome_out,
+                                       uint64_t *elected_out);
+
+/* Starts over in a later term; the votes of the last one are gone. */
+FOLKMOOT_API folkmoot_status folkmoot_tally_advance(struct folkmoot_tally *tally, uint64_t term);
+
+/* How many votes candidate has. */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_votes(const struct folkmoot_tally *tally,
+                                     uint64_t candidate,
+                                     size_t *votes_out);
+
+/*
+ The vote to cast when the count voters of live can be heard, the caller included: the highest
+ priority, of equals the lowest id.
+
+ FOLKMOOT_OK, _INVALID_STATE when no one of them may hold office.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_choose(const struct folkmoot_tally *tally,
+                                      const uint64_t *live,
+                                      size_t count,
+                                      uint64_t *candidate_out);
+
+/* Frees the tally. */
+FOLKMOOT_API void folkmoot_tally_free(struct folkmoot_tally *tally);
+
+/*
+ The number of the sequential znode name, which was asked for as prefix.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS when it is not such a name.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_sequence_of(const char *name,
+                                     const char *prefix,
+                                     int32_t *sequence_out);
+
+/*
+ For each contender the index of the one whose znode it has to watch and wait for; -1: it holds.
+
+ waits_out  room for count numbers
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_waits_for(const struct folkmoot_contender *contenders,
+                                   size_t count,
+                                   int64_t *waits_out);
+
+/*
+ Beats every period_ms, the first at first_ms: beat n is due at first_ms + n * period_ms, however
+ late the one before was. To be freed with folkmoot_schedule_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_schedule_new(uint64_t period_ms,
+                                      uint64_t first_ms,
+                                      struct folkmoot_schedule **schedule_out);
+
+/* The beat to send at now_ms. *due_out is 1 and beat_out written if one is due, else 0. */
+FOLKMOOT_API
+folkmoot_status folkmoot_schedule_poll(struct folkmoot_schedule *schedule,
+                                       uint64_t now_ms,
+                                       struct folkmoot_beat *beat_out,
+                                       int32_t *due_out);
+
+/* When the next beat is due. */
+FOLKMOOT_API
+folkmoot_status folkmoot_schedule_next_wakeup(const struct folkmoot_schedule *schedule,
+                                              uint64_t *at_ms_out);
+
+/* Frees the schedule. */
+FOLKMOOT_API void folkmoot_schedule_free(struct folkmoot_schedule *schedule);
+
+/*
+ A detector that suspects a peer after suspect_after_ms of silence and expires it after
+ expire_after_ms, both counted from its last beat. To be freed with folkmoot_detector_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_new(uint64_t suspect_after_ms,
+                                      uint64_t expire_after_ms,
+                                      struct folkmoot_detector **detector_out);
+
+/* Expects beats of peer from now on, though none has come. Harmless for one that is known. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_watch(struct folkmoot_detector *detector,
+                                        uint64_t peer,
+                                        uint64_t now_ms);
+
+/* Takes in beat seq of peer, received at now_ms. heard_out, which may be NULL, is FOLKMOOT_HEARD_. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_beat(struct folkmoot_detector *detector,
+                                       uint64_t peer,
+                                       uint64_t seq,
+                                       uint64_t now_ms,
+                                       int32_t *heard_out);
+
+/*
+ Whose time is up at now_ms, in the order in which it was.
+
+ silences_out  room for max
+ count_out     how many were written; if that is max, ask again: there may be more
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_poll(struct folkmoot_detector *detector,
+                                       uint64_t now_ms,
+                                       struct folkmoot_silence *silences_out,
+                                       size_t max,
+                                       size_t *count_out);
+
+/* When to poll next; UINT64_MAX when no one is left to fall silent. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_next_wakeup(const struct folkmoot_detector *detector,
+                                              uint64_t *at_ms_out);
+
+/* Allows everyone pause_ms more: the observer slept so long and heard nothing. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_paused(struct folkmoot_detector *detector,
+                                         uint64_t pause_ms);
+
+/* Forgets a peer; one that is unknown does no harm. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_forget(struct folkmoot_detector *detector,
+                                         uint64_t peer);
+
+/* What is thought of a peer: 0 alive or unknown, FOLKMOOT_SUSPECT, FOLKMOOT_EXPIRED. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_told(const struct folkmoot_detector *detector,
+                                       uint64_t peer,
+                                       int32_t *kind_out);
+
+/* Frees the detector. */
+FOLKMOOT_API void folkmoot_detector_free(struct folkmoot_detector *detector);
 
 /* What option structs are set to before you set what you want. */
 #define FOLKMOOT_SESSION_OPTIONS_INIT { sizeof(folkmoot_session_options), 0, 0, 0, 0 }
