@@ -136,198 +136,161 @@ extern "C" {
 /* The call would wait for its own thread. */
 #define FOLKMOOT_WOULD_DEADLOCK (-1013)
 
-#ifndef 
-#define 
-
-/*
- The binary interface this header describes: see folkmoot_abi_version.
- */
+/* The binary interface this header describes: see folkmoot_abi_version. */
 #define FOLKMOOT_ABI_VERSION 1
 
-/*
- Lives until deleted.
- */
+/* Lives until deleted. */
 #define FOLKMOOT_PERSISTENT 0
 
-/*
- Lives as long as its session.
- */
+/* Lives as long as its session. */
 #define FOLKMOOT_EPHEMERAL 1
 
-/*
- The parent's create count, ten digits, is appended to its name.
- */
+/* The parent's create count, ten digits, is appended to its name. */
 #define FOLKMOOT_PERSISTENT_SEQUENTIAL 2
 
-/*
- Both.
- */
+/* Both. */
 #define FOLKMOOT_EPHEMERAL_SEQUENTIAL 3
 
-/*
- Deleted by itself once its last child has gone.
- */
+/* Deleted by itself once its last child has gone. */
 #define FOLKMOOT_CONTAINER 4
 
-/*
- Deleted by itself once it has been unchanged and childless for ttl_ms.
- */
+/* Deleted by itself once it has been unchanged and childless for ttl_ms. */
 #define FOLKMOOT_TTL 5
 
-/*
- A TTL znode with a sequential name.
- */
+/* A TTL znode with a sequential name. */
 #define FOLKMOOT_TTL_SEQUENTIAL 6
 
-/*
- Permission to read data and list children.
- */
+/* Permission to read data and list children. */
 #define FOLKMOOT_PERM_READ 1
 
-/*
- Permission to change data.
- */
+/* Permission to change data. */
 #define FOLKMOOT_PERM_WRITE 2
 
-/*
- Permission to create children.
- */
+/* Permission to create children. */
 #define FOLKMOOT_PERM_CREATE 4
 
-/*
- Permission to delete children.
- */
+/* Permission to delete children. */
 #define FOLKMOOT_PERM_DELETE 8
 
-/*
- Permission to change the ACL.
- */
+/* Permission to change the ACL. */
 #define FOLKMOOT_PERM_ADMIN 16
 
-/*
- All permissions.
- */
+/* All permissions. */
 #define FOLKMOOT_PERM_ALL 31
 
-/*
- add_watch, watch_open: this znode and its list of children.
- */
+/* add_watch, watch_open: this znode and its list of children. */
 #define FOLKMOOT_WATCH_PERSISTENT 0
 
-/*
- add_watch, watch_open: this znode and all below it, without CHILDREN_CHANGED.
- */
+/* add_watch, watch_open: this znode and all below it, without CHILDREN_CHANGED. */
 #define FOLKMOOT_WATCH_RECURSIVE 1
 
-/*
- remove_watches: those set by listing children.
- */
+/* remove_watches: those set by listing children. */
 #define FOLKMOOT_WATCHER_CHILDREN 1
 
-/*
- remove_watches: those set by reading data or asking for existence.
- */
+/* remove_watches: those set by reading data or asking for existence. */
 #define FOLKMOOT_WATCHER_DATA 2
 
-/*
- remove_watches: all at the path.
- */
+/* remove_watches: all at the path. */
 #define FOLKMOOT_WATCHER_ANY 3
 
-/*
- remove_watches: set by add_watch, persistent.
- */
+/* remove_watches: set by add_watch, persistent. */
 #define FOLKMOOT_WATCHER_PERSISTENT 4
 
-/*
- remove_watches: set by add_watch, recursive.
- */
+/* remove_watches: set by add_watch, recursive. */
 #define FOLKMOOT_WATCHER_RECURSIVE 5
 
-/*
- News of the session, not of a znode: see the event's state.
- */
-#define FOLKMOOT_EVENT_SESSION -1
+/* News of the session, not of a znode: see the event's state. */
+#define FOLKMOOT_EVENT_SESSION (-1)
 
-/*
- The znode was created.
- */
+/* The znode was created. */
 #define FOLKMOOT_EVENT_CREATED 1
 
-/*
- The znode was deleted.
- */
+/* The znode was deleted. */
 #define FOLKMOOT_EVENT_DELETED 2
 
-/*
- Its data was set.
- */
+/* Its data was set. */
 #define FOLKMOOT_EVENT_DATA_CHANGED 3
 
-/*
- A child was created or deleted.
- */
+/* A child was created or deleted. */
 #define FOLKMOOT_EVENT_CHILDREN_CHANGED 4
 
-/*
- Events were dropped because nobody fetched them: read again what you watch.
- */
+/* Events were dropped because nobody fetched them: read again what you watch. */
 #define FOLKMOOT_EVENT_OVERFLOW 100
 
-/*
- The session has no contact.
- */
+/* The session has no contact. */
 #define FOLKMOOT_STATE_DISCONNECTED 0
 
-/*
- The session is in contact.
- */
+/* The session is in contact. */
 #define FOLKMOOT_STATE_CONNECTED 3
 
-/*
- The session is over by closing.
- */
+/* The session is over by closing. */
 #define FOLKMOOT_STATE_CLOSED 7
 
-/*
- The session is over by silence: its ephemerals are gone.
- */
-#define FOLKMOOT_STATE_EXPIRED -112
+/* The session is over by silence: its ephemerals are gone. */
+#define FOLKMOOT_STATE_EXPIRED (-112)
 
-/*
- The member keeps the session alive.
- */
+/* The member keeps the session alive. */
 #define FOLKMOOT_HEARTBEAT_AUTO 0
 
-/*
- The caller keeps it alive: any request counts, and folkmoot_session_touch.
- */
+/* The caller keeps it alive: any request counts, and folkmoot_session_touch. */
 #define FOLKMOOT_HEARTBEAT_MANUAL 1
 
-/*
- Conditional operations: do not compare versions.
- */
-#define FOLKMOOT_ANY_VERSION -1
+/* Conditional operations: do not compare versions. */
+#define FOLKMOOT_ANY_VERSION (-1)
 
-/*
- A list of ACL entries or identities. Immutable: any threads may read it at once.
- */
+/* The tally can still elect someone. */
+#define FOLKMOOT_UNDECIDED 0
+
+/* More than half of the voters voted for one candidate. It stays so for the term. */
+#define FOLKMOOT_ELECTED 1
+
+/* No one can be elected any more in this term. */
+#define FOLKMOOT_SPLIT 2
+
+/* The first beat of this peer. */
+#define FOLKMOOT_HEARD_NEW 0
+
+/* The peer is alive, as was thought. */
+#define FOLKMOOT_HEARD_FRESH 1
+
+/* The peer was suspect and is no more. */
+#define FOLKMOOT_HEARD_RESTORED 2
+
+/* A repeat, or overtaken by a later one: no effect. */
+#define FOLKMOOT_HEARD_STALE 3
+
+/* The peer has expired: no effect until it is forgotten. */
+#define FOLKMOOT_HEARD_EXPIRED 4
+
+/* The peer has been silent for the first timeout. May be a mistake. */
+#define FOLKMOOT_SUSPECT 1
+
+/* The peer has been silent for the second timeout. Final. */
+#define FOLKMOOT_EXPIRED 2
+
+/* A list of ACL entries or identities. Immutable: any threads may read it at once. */
 typedef struct folkmoot_acls folkmoot_acls;
 
-/*
- A participant that lives in this process. Any number of threads may use one at once.
- */
+/* Which peers have fallen silent: two fixed timeouts since the last beat. One thread at a time. */
+typedef struct folkmoot_detector folkmoot_detector;
+
+/* A participant that lives in this process. Any number of threads may use one at once. */
 typedef struct folkmoot_member folkmoot_member;
 
-/*
- A transaction being put together. One thread at a time.
- */
+/* What changes hands between two rings. Immutable. */
+typedef struct folkmoot_moves folkmoot_moves;
+
+/* A transaction being put together. One thread at a time. */
 typedef struct folkmoot_multi folkmoot_multi;
 
-/*
- The results of a multi, one for each operation. Immutable: any threads may read it at once.
- */
+/* The results of a multi, one for each operation. Immutable: any threads may read it at once. */
 typedef struct folkmoot_results folkmoot_results;
+
+/* A hash ring: which node owns a key. Immutable: any threads may use one at once. */
+typedef struct folkmoot_ring folkmoot_ring;
+
+/* When to send the next heartbeat. One thread at a time. */
+typedef struct folkmoot_schedule folkmoot_schedule;
 
 /*
  What a program holds to work with the tree. Any number of threads may use one at once. Its
@@ -335,166 +298,97 @@ typedef struct folkmoot_results folkmoot_results;
  */
 typedef struct folkmoot_session folkmoot_session;
 
-/*
- A list of strings. Immutable: any threads may read it at once.
- */
+/* A list of strings. Immutable: any threads may read it at once. */
 typedef struct folkmoot_strings folkmoot_strings;
 
-/*
- A watch with a queue of its own. Any number of threads may use one at once; each event goes to one of them.
- */
+/* The votes of one term. One thread at a time. */
+typedef struct folkmoot_tally folkmoot_tally;
+
+/* A watch with a queue of its own. Any number of threads may use one at once; each event goes to one of them. */
 typedef struct folkmoot_watch folkmoot_watch;
 
-/*
- How a call ended: FOLKMOOT_OK, or one of the negative numbers above.
- */
+/* How a call ended: FOLKMOOT_OK, or one of the negative numbers above. */
 typedef int32_t folkmoot_status;
 
-/*
- How to open a session. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_SESSION_OPTIONS_INIT), then what you want.
- */
-typedef struct {
-  /*
-   sizeof(folkmoot_session_options).
-   */
+/* How to open a session. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_SESSION_OPTIONS_INIT), then what you want. */
+typedef struct folkmoot_session_options {
+  /* sizeof(folkmoot_session_options). */
   size_t size;
-  /*
-   Silence that ends the session, in milliseconds; 0 for 10 s. Clamped to the member's limits.
-   */
+  /* Silence that ends the session, in milliseconds; 0 for 10 s. Clamped to the member's limits. */
   uint32_t timeout_ms;
-  /*
-   FOLKMOOT_HEARTBEAT_AUTO or _MANUAL.
-   */
+  /* FOLKMOOT_HEARTBEAT_AUTO or _MANUAL. */
   int32_t heartbeat;
-  /*
-   Not 0: all ACLs are passed by.
-   */
+  /* Not 0: all ACLs are passed by. */
   int32_t superuser;
-  /*
-   Not 0: callbacks run on a thread of the library's, named fm-callback, instead of in folkmoot_session_dispatch.
-   */
+  /* Not 0: callbacks run on a thread of the library's, named fm-callback, instead of in folkmoot_session_dispatch. */
   int32_t dispatch_thread;
 } folkmoot_session_options;
 
-/*
- One notification. Will not grow.
- */
-typedef struct {
-  /*
-   FOLKMOOT_EVENT_.
-   */
+/* One notification. Will not grow. */
+typedef struct folkmoot_event {
+  /* FOLKMOOT_EVENT_. */
   int32_t kind;
-  /*
-   How the session stands: FOLKMOOT_STATE_.
-   */
+  /* How the session stands: FOLKMOOT_STATE_. */
   int32_t state;
   /*
    To which znode it happened; "" for news of the session. Never NULL. Valid until this thread
    asks for its next event, of any queue; within an event callback, until it returns.
    */
   const char *path;
-  /*
-   In which transaction; 0 for news of the session.
-   */
+  /* In which transaction; 0 for news of the session. */
   int64_t zxid;
 } folkmoot_event;
 
-/*
- Told of each event of a session. context is what was passed with it; event is valid until it returns. Must not throw.
- */
-typedef void (*folkmoot_event_callback)(void *context, const folkmoot_event *event);
+/* Told of each event of a session. context is what was passed with it; event is valid until it returns. Must not throw. */
+typedef void (*folkmoot_event_callback)(void *context, const struct folkmoot_event *event);
 
-/*
- One entry of an ACL; as an identity (who_am_i), perms is 0.
- */
-typedef struct {
-  /*
-   Bits of FOLKMOOT_PERM_.
-   */
+/* One entry of an ACL; as an identity (who_am_i), perms is 0. */
+typedef struct folkmoot_acl {
+  /* Bits of FOLKMOOT_PERM_. */
   uint32_t perms;
-  /*
-   "world", "auth", "digest", "ip", ...
-   */
+  /* "world", "auth", "digest", "ip", ... */
   const char *scheme;
-  /*
-   What the scheme makes of it, such as "anyone".
-   */
+  /* What the scheme makes of it, such as "anyone". */
   const char *id;
 } folkmoot_acl;
 
-/*
- How to make a znode, beyond its mode. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_CREATE_OPTIONS_INIT), then what you want.
- */
-typedef struct {
-  /*
-   sizeof(folkmoot_create_options).
-   */
+/* How to make a znode, beyond its mode. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_CREATE_OPTIONS_INIT), then what you want. */
+typedef struct folkmoot_create_options {
+  /* sizeof(folkmoot_create_options). */
   size_t size;
-  /*
-   Who may do what with it; NULL for everyone everything. Borrowed for the call.
-   */
-  const folkmoot_acl *acl;
-  /*
-   Entries of acl.
-   */
+  /* Who may do what with it; NULL for everyone everything. Borrowed for the call. */
+  const struct folkmoot_acl *acl;
+  /* Entries of acl. */
   size_t acl_count;
-  /*
-   With the TTL modes: milliseconds unchanged and childless after which it goes.
-   */
+  /* With the TTL modes: milliseconds unchanged and childless after which it goes. */
   int64_t ttl_ms;
 } folkmoot_create_options;
 
-/*
- The counters of a znode. Will not grow.
- */
-typedef struct {
-  /*
-   Transaction that created the znode.
-   */
+/* The counters of a znode. Will not grow. */
+typedef struct folkmoot_stat {
+  /* Transaction that created the znode. */
   int64_t czxid;
-  /*
-   Transaction that last changed its data.
-   */
+  /* Transaction that last changed its data. */
   int64_t mzxid;
-  /*
-   Transaction that last created or deleted a child.
-   */
+  /* Transaction that last created or deleted a child. */
   int64_t pzxid;
-  /*
-   When it was created: milliseconds since 1970.
-   */
+  /* When it was created: milliseconds since 1970. */
   int64_t ctime;
-  /*
-   When its data was last changed: milliseconds since 1970.
-   */
+  /* When its data was last changed: milliseconds since 1970. */
   int64_t mtime;
-  /*
-   Owner session of an ephemeral; 0 for a persistent znode; below 0 for a container or TTL znode.
-   */
+  /* Owner session of an ephemeral; 0 for a persistent znode; below 0 for a container or TTL znode. */
   int64_t ephemeral_owner;
-  /*
-   Version of its data.
-   */
+  /* Version of its data. */
   int32_t version;
-  /*
-   Changes of its list of children.
-   */
+  /* Changes of its list of children. */
   int32_t cversion;
-  /*
-   Version of its ACL.
-   */
+  /* Version of its ACL. */
   int32_t aversion;
-  /*
-   Bytes of data.
-   */
+  /* Bytes of data. */
   int32_t data_length;
-  /*
-   Children now.
-   */
+  /* Children now. */
   int32_t num_children;
-  /*
-   0.
-   */
+  /* 0. */
   int32_t reserved;
 } folkmoot_stat;
 
@@ -504,57 +398,81 @@ typedef struct {
  completion it is valid until the completion returns, in a folkmoot_results until that is freed.
  May grow at its end in later versions.
  */
-typedef struct {
-  /*
-   How it ended.
-   */
+typedef struct folkmoot_result {
+  /* How it ended. */
   folkmoot_status status;
-  /*
-   0.
-   */
+  /* 0. */
   int32_t reserved;
-  /*
-   In words, if it failed; "" otherwise.
-   */
+  /* In words, if it failed; "" otherwise. */
   const char *error;
-  /*
-   create: the whole path, with its number if sequential.
-   */
+  /* create: the whole path, with its number if sequential. */
   const char *path;
-  /*
-   get: the data; NULL if it is null.
-   */
+  /* get: the data; NULL if it is null. */
   const void *data;
-  /*
-   get: its length in bytes; -1 if the data is null.
-   */
+  /* get: its length in bytes; -1 if the data is null. */
   int64_t data_len;
-  /*
-   create, set, set_acl, exists, get, children, get_acl.
-   */
-  folkmoot_stat stat;
-  /*
-   children, ephemerals.
-   */
-  const folkmoot_strings *names;
-  /*
-   get_acl, who_am_i.
-   */
-  const folkmoot_acls *acl;
-  /*
-   multi: one for each operation.
-   */
-  const folkmoot_results *results;
+  /* create, set, set_acl, exists, get, children, get_acl. */
+  struct folkmoot_stat stat;
+  /* children, ephemerals. */
+  const struct folkmoot_strings *names;
+  /* get_acl, who_am_i. */
+  const struct folkmoot_acls *acl;
+  /* multi: one for each operation. */
+  const struct folkmoot_results *results;
 } folkmoot_result;
 
-/*
- Told once how an operation ended. context is what was passed with it; result and all it points to are valid until it returns. Must not throw.
- */
-typedef void (*folkmoot_completion)(void *context, const folkmoot_result *result);
+/* Told once how an operation ended. context is what was passed with it; result and all it points to are valid until it returns. Must not throw. */
+typedef void (*folkmoot_completion)(void *context, const struct folkmoot_result *result);
 
-/*
- The library's version, such as "0.1.0". Never NULL, never freed.
- */
+/* A range of positions that changes hands. Will not grow. */
+typedef struct folkmoot_move {
+  /* First position of the range. */
+  uint64_t lo;
+  /* Last position of the range, itself included. */
+  uint64_t hi;
+  /* Who owned it; NULL when there was no node. */
+  const char *from;
+  /* Who owns it now; NULL when there is no node left. */
+  const char *to;
+} folkmoot_move;
+
+/* One voter. Will not grow. */
+typedef struct folkmoot_voter {
+  /* Its number, unique among the voters. */
+  uint64_t id;
+  /* 255 is preferred most; 0 votes but never holds office. At most 255. */
+  uint32_t priority;
+} folkmoot_voter;
+
+/* One contender for an office or a lock. Will not grow. */
+typedef struct folkmoot_contender {
+  /* The number of its sequential znode. */
+  int32_t sequence;
+  /* Not 0: content to hold together with other sharers, as a reader. For an office 0. */
+  int32_t shared;
+} folkmoot_contender;
+
+/* A beat that is due. Will not grow. */
+typedef struct folkmoot_beat {
+  /* The number of the beat: 0 for the first. Never given twice. */
+  uint64_t seq;
+  /* When it was due, in milliseconds. */
+  uint64_t scheduled_ms;
+  /* How many beats before it were missed and are skipped. */
+  uint64_t missed;
+} folkmoot_beat;
+
+/* A peer fell silent. Will not grow. */
+typedef struct folkmoot_silence {
+  /* Who. */
+  uint64_t peer;
+  /* When its time was up, in milliseconds. */
+  uint64_t at_ms;
+  /* FOLKMOOT_SUSPECT or FOLKMOOT_EXPIRED. */
+  int32_t kind;
+} folkmoot_silence;
+
+/* The library's version, such as "0.1.0". Never NULL, never freed. */
 FOLKMOOT_API const char *folkmoot_version(void);
 
 /*
@@ -575,9 +493,7 @@ FOLKMOOT_API const char *folkmoot_status_name(folkmoot_status status);
  */
 FOLKMOOT_API const char *folkmoot_last_error(void);
 
-/*
- Frees what a function of this library has said to free with it. NULL does nothing.
- */
+/* Frees what a function of this library has said to free with it. NULL does nothing. */
 FOLKMOOT_API void folkmoot_free(void *memory);
 
 /*
@@ -586,7 +502,9 @@ FOLKMOOT_API void folkmoot_free(void *memory);
 
  FOLKMOOT_OK, _BAD_ARGUMENTS, _IN_USE, _CORRUPT, _DISK_FAILED, _UNKNOWN_FORMAT.
  */
-FOLKMOOT_API folkmoot_status folkmoot_open(const char *target, folkmoot_session **session_out);
+FOLKMOOT_API
+folkmoot_status folkmoot_open(const char *target,
+                              struct folkmoot_session **session_out);
 
 /*
  Opens a member without a session. Its threads, files and ports are freed when the last handle
@@ -594,7 +512,9 @@ FOLKMOOT_API folkmoot_status folkmoot_open(const char *target, folkmoot_session 
 
  FOLKMOOT_OK, _BAD_ARGUMENTS, _IN_USE, _CORRUPT, _DISK_FAILED, _UNKNOWN_FORMAT.
  */
-FOLKMOOT_API folkmoot_status folkmoot_member_open(const char *target, folkmoot_member **member_out);
+FOLKMOOT_API
+folkmoot_status folkmoot_member_open(const char *target,
+                                     struct folkmoot_member **member_out);
 
 /*
  Opens a session. options may be NULL.
@@ -602,9 +522,9 @@ FOLKMOOT_API folkmoot_status folkmoot_member_open(const char *target, folkmoot_m
  FOLKMOOT_OK, _BAD_ARGUMENTS, _CLOSED, _LIMIT_EXCEEDED, _FORKED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_member_session(const folkmoot_member *member,
-                                        const folkmoot_session_options *options,
-                                        folkmoot_session **session_out);
+folkmoot_status folkmoot_member_session(const struct folkmoot_member *member,
+                                        const struct folkmoot_session_options *options,
+                                        struct folkmoot_session **session_out);
 
 /*
  Moves virtual time on by ms milliseconds: sessions whose silence is over expire, TTL znodes go,
@@ -612,13 +532,13 @@ folkmoot_status folkmoot_member_session(const folkmoot_member *member,
 
  FOLKMOOT_OK, _INVALID_STATE unless the target said time=virtual, _CLOSED, _FORKED.
  */
-FOLKMOOT_API folkmoot_status folkmoot_member_advance(const folkmoot_member *member, uint64_t ms);
-
-/*
- The member's time: milliseconds since 1970, or since its start if virtual.
- */
 FOLKMOOT_API
-folkmoot_status folkmoot_member_now_ms(const folkmoot_member *member,
+folkmoot_status folkmoot_member_advance(const struct folkmoot_member *member,
+                                        uint64_t ms);
+
+/* The member's time: milliseconds since 1970, or since its start if virtual. */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_now_ms(const struct folkmoot_member *member,
                                        int64_t *now_ms_out);
 
 /*
@@ -626,51 +546,43 @@ folkmoot_status folkmoot_member_now_ms(const folkmoot_member *member,
 
  FOLKMOOT_OK, _DISK_FULL, _DISK_FAILED, _CLOSED, _FORKED.
  */
-FOLKMOOT_API folkmoot_status folkmoot_member_snapshot(const folkmoot_member *member);
+FOLKMOOT_API folkmoot_status folkmoot_member_snapshot(const struct folkmoot_member *member);
 
 /*
  What opening had to cut from the log's end, in words; *text_out is NULL if nothing.
  To be freed with folkmoot_free.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_member_recovery(const folkmoot_member *member,
+folkmoot_status folkmoot_member_recovery(const struct folkmoot_member *member,
                                          char **text_out);
 
 /*
  Closes the member: sessions end, threads stop, files are closed, before this returns. Handles
  stay to be freed, and answer FOLKMOOT_CLOSED.
  */
-FOLKMOOT_API folkmoot_status folkmoot_member_close(const folkmoot_member *member);
+FOLKMOOT_API folkmoot_status folkmoot_member_close(const struct folkmoot_member *member);
 
-/*
- Frees the handle. The member itself goes with its last handle, sessions included.
- */
-FOLKMOOT_API void folkmoot_member_free(folkmoot_member *member);
+/* Frees the handle. The member itself goes with its last handle, sessions included. */
+FOLKMOOT_API void folkmoot_member_free(struct folkmoot_member *member);
 
-/*
- The session's number: ephemeral_owner of its ephemerals. Never 0.
- */
-FOLKMOOT_API folkmoot_status folkmoot_session_id(const folkmoot_session *session, int64_t *id_out);
-
-/*
- Silence that ends it, in milliseconds, as granted.
- */
+/* The session's number: ephemeral_owner of its ephemerals. Never 0. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_timeout_ms(const folkmoot_session *session,
+folkmoot_status folkmoot_session_id(const struct folkmoot_session *session,
+                                    int64_t *id_out);
+
+/* Silence that ends it, in milliseconds, as granted. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_timeout_ms(const struct folkmoot_session *session,
                                             uint32_t *timeout_ms_out);
 
-/*
- How it stands: FOLKMOOT_STATE_.
- */
+/* How it stands: FOLKMOOT_STATE_. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_state(const folkmoot_session *session,
+folkmoot_status folkmoot_session_state(const struct folkmoot_session *session,
                                        int32_t *state_out);
 
-/*
- The last transaction that the session's member has applied.
- */
+/* The last transaction that the session's member has applied. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_zxid(const folkmoot_session *session,
+folkmoot_status folkmoot_session_zxid(const struct folkmoot_session *session,
                                       int64_t *zxid_out);
 
 /*
@@ -679,35 +591,37 @@ folkmoot_status folkmoot_session_zxid(const folkmoot_session *session,
  FOLKMOOT_OK, _INVALID_STATE if its ground is elsewhere, _FORKED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_member(const folkmoot_session *session,
-                                        folkmoot_member **member_out);
+folkmoot_status folkmoot_session_member(const struct folkmoot_session *session,
+                                        struct folkmoot_member **member_out);
 
 /*
  A heartbeat, for sessions opened with FOLKMOOT_HEARTBEAT_MANUAL.
 
  FOLKMOOT_OK, _SESSION_EXPIRED, _CLOSED, _FORKED.
  */
-FOLKMOOT_API folkmoot_status folkmoot_session_touch(const folkmoot_session *session);
+FOLKMOOT_API folkmoot_status folkmoot_session_touch(const struct folkmoot_session *session);
 
 /*
  Closes the session: its ephemerals go, in one transaction, before this returns. The handle stays
  to be freed.
  */
-FOLKMOOT_API folkmoot_status folkmoot_session_close(const folkmoot_session *session);
+FOLKMOOT_API folkmoot_status folkmoot_session_close(const struct folkmoot_session *session);
 
 /*
  Closes the session if it is open, and frees the handle. Completions that still wait are called
  from within, with FOLKMOOT_CLOSED if their operation had not ended; a callback that runs on
  another thread is waited for. May be called from inside a callback of the session's own.
  */
-FOLKMOOT_API void folkmoot_session_free(folkmoot_session *session);
+FOLKMOOT_API void folkmoot_session_free(struct folkmoot_session *session);
 
 /*
  A descriptor that is readable while an event or a completion waits, or the session is over: for
  poll, epoll, select. Do not read, write or close it. One and the same for each call; open until
  the session is freed.
  */
-FOLKMOOT_API folkmoot_status folkmoot_session_fd(const folkmoot_session *session, int *fd_out);
+FOLKMOOT_API
+folkmoot_status folkmoot_session_fd(const struct folkmoot_session *session,
+                                    int *fd_out);
 
 /*
  Runs the callbacks that wait, at most max of them (0: all), on this thread. Never blocks, but for
@@ -716,7 +630,7 @@ FOLKMOOT_API folkmoot_status folkmoot_session_fd(const folkmoot_session *session
  FOLKMOOT_OK, _INVALID_STATE if the session has a dispatch_thread, _FORKED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_dispatch(const folkmoot_session *session,
+folkmoot_status folkmoot_session_dispatch(const struct folkmoot_session *session,
                                           size_t max,
                                           size_t *count_out);
 
@@ -727,7 +641,7 @@ folkmoot_status folkmoot_session_dispatch(const folkmoot_session *session,
  FOLKMOOT_OK, _OPERATION_TIMEOUT, _WOULD_DEADLOCK inside a callback of this session, _FORKED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_drain(const folkmoot_session *session,
+folkmoot_status folkmoot_session_drain(const struct folkmoot_session *session,
                                        int32_t timeout_ms);
 
 /*
@@ -736,7 +650,7 @@ folkmoot_status folkmoot_session_drain(const folkmoot_session *session,
  session is freed or another callback is set and the one that runs has returned.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_on_event(const folkmoot_session *session,
+folkmoot_status folkmoot_session_on_event(const struct folkmoot_session *session,
                                           folkmoot_event_callback callback,
                                           void *context);
 
@@ -756,15 +670,15 @@ folkmoot_status folkmoot_session_on_event(const folkmoot_session *session,
  _INVALID_ACL, _BAD_ARGUMENTS, _QUOTA_EXCEEDED, _BUFFER_TOO_SMALL, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_create(const folkmoot_session *session,
+folkmoot_status folkmoot_session_create(const struct folkmoot_session *session,
                                         const char *path,
                                         const void *data,
                                         size_t data_len,
                                         int32_t mode,
-                                        const folkmoot_create_options *options,
+                                        const struct folkmoot_create_options *options,
                                         char *path_out,
                                         size_t path_cap,
-                                        folkmoot_stat *stat_out);
+                                        struct folkmoot_stat *stat_out);
 
 /*
  Removes a childless znode at version, or at any (FOLKMOOT_ANY_VERSION).
@@ -772,7 +686,7 @@ folkmoot_status folkmoot_session_create(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE, _BAD_VERSION, _NOT_EMPTY, _NO_AUTH, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_delete(const folkmoot_session *session,
+folkmoot_status folkmoot_session_delete(const struct folkmoot_session *session,
                                         const char *path,
                                         int32_t version);
 
@@ -783,10 +697,10 @@ folkmoot_status folkmoot_session_delete(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE if there is none, _NO_AUTH, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_exists(const folkmoot_session *session,
+folkmoot_status folkmoot_session_exists(const struct folkmoot_session *session,
                                         const char *path,
                                         int32_t watch,
-                                        folkmoot_stat *stat_out);
+                                        struct folkmoot_stat *stat_out);
 
 /*
  Copies the data of a znode into buf. With watch not 0, its next change is told as an event.
@@ -799,13 +713,13 @@ folkmoot_status folkmoot_session_exists(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE, _NO_AUTH, _BUFFER_TOO_SMALL, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_get(const folkmoot_session *session,
+folkmoot_status folkmoot_session_get(const struct folkmoot_session *session,
                                      const char *path,
                                      int32_t watch,
                                      void *buf,
                                      size_t buf_cap,
                                      int64_t *len_out,
-                                     folkmoot_stat *stat_out);
+                                     struct folkmoot_stat *stat_out);
 
 /*
  As folkmoot_session_get, into memory that is allocated for it: data_out is to be freed with
@@ -813,12 +727,12 @@ folkmoot_status folkmoot_session_get(const folkmoot_session *session,
  *data_out is NULL and *len_out is -1.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_get_alloc(const folkmoot_session *session,
+folkmoot_status folkmoot_session_get_alloc(const struct folkmoot_session *session,
                                            const char *path,
                                            int32_t watch,
                                            char **data_out,
                                            int64_t *len_out,
-                                           folkmoot_stat *stat_out);
+                                           struct folkmoot_stat *stat_out);
 
 /*
  Replaces the data of a znode at version, or at any (FOLKMOOT_ANY_VERSION). data NULL (and
@@ -827,12 +741,12 @@ folkmoot_status folkmoot_session_get_alloc(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE, _BAD_VERSION, _NO_AUTH, _QUOTA_EXCEEDED, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_set(const folkmoot_session *session,
+folkmoot_status folkmoot_session_set(const struct folkmoot_session *session,
                                      const char *path,
                                      const void *data,
                                      size_t data_len,
                                      int32_t version,
-                                     folkmoot_stat *stat_out);
+                                     struct folkmoot_stat *stat_out);
 
 /*
  Names of a znode's children, in the order of their creation, to be freed with
@@ -842,11 +756,11 @@ folkmoot_status folkmoot_session_set(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE, _NO_AUTH, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_children(const folkmoot_session *session,
+folkmoot_status folkmoot_session_children(const struct folkmoot_session *session,
                                           const char *path,
                                           int32_t watch,
-                                          folkmoot_strings **names_out,
-                                          folkmoot_stat *stat_out);
+                                          struct folkmoot_strings **names_out,
+                                          struct folkmoot_stat *stat_out);
 
 /*
  ACL of a znode, to be freed with folkmoot_acls_free. stat_out may be NULL.
@@ -854,10 +768,10 @@ folkmoot_status folkmoot_session_children(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE, _NO_AUTH, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_get_acl(const folkmoot_session *session,
+folkmoot_status folkmoot_session_get_acl(const struct folkmoot_session *session,
                                          const char *path,
-                                         folkmoot_acls **acl_out,
-                                         folkmoot_stat *stat_out);
+                                         struct folkmoot_acls **acl_out,
+                                         struct folkmoot_stat *stat_out);
 
 /*
  Replaces the ACL of a znode whose aversion is version, or any (FOLKMOOT_ANY_VERSION). acl is
@@ -866,18 +780,16 @@ folkmoot_status folkmoot_session_get_acl(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_NODE, _BAD_VERSION, _NO_AUTH, _INVALID_ACL, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_set_acl(const folkmoot_session *session,
+folkmoot_status folkmoot_session_set_acl(const struct folkmoot_session *session,
                                          const char *path,
-                                         const folkmoot_acl *acl,
+                                         const struct folkmoot_acl *acl,
                                          size_t acl_count,
                                          int32_t version,
-                                         folkmoot_stat *stat_out);
+                                         struct folkmoot_stat *stat_out);
 
-/*
- Waits until everything acknowledged before, to anyone, is visible here.
- */
+/* Waits until everything acknowledged before, to anyone, is visible here. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_sync(const folkmoot_session *session,
+folkmoot_status folkmoot_session_sync(const struct folkmoot_session *session,
                                       const char *path);
 
 /*
@@ -885,15 +797,13 @@ folkmoot_status folkmoot_session_sync(const folkmoot_session *session,
  folkmoot_strings_free.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_ephemerals(const folkmoot_session *session,
+folkmoot_status folkmoot_session_ephemerals(const struct folkmoot_session *session,
                                             const char *prefix,
-                                            folkmoot_strings **paths_out);
+                                            struct folkmoot_strings **paths_out);
 
-/*
- How many descendants a znode has.
- */
+/* How many descendants a znode has. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_count_descendants(const folkmoot_session *session,
+folkmoot_status folkmoot_session_count_descendants(const struct folkmoot_session *session,
                                                    const char *path,
                                                    uint64_t *count_out);
 
@@ -902,7 +812,7 @@ folkmoot_status folkmoot_session_count_descendants(const folkmoot_session *sessi
  _RECURSIVE.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_add_watch(const folkmoot_session *session,
+folkmoot_status folkmoot_session_add_watch(const struct folkmoot_session *session,
                                            const char *path,
                                            int32_t mode);
 
@@ -912,7 +822,7 @@ folkmoot_status folkmoot_session_add_watch(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_WATCHER if there is none of that kind, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_remove_watches(const folkmoot_session *session,
+folkmoot_status folkmoot_session_remove_watches(const struct folkmoot_session *session,
                                                 const char *path,
                                                 int32_t kind);
 
@@ -922,7 +832,7 @@ folkmoot_status folkmoot_session_remove_watches(const folkmoot_session *session,
  FOLKMOOT_OK, _NO_WATCHER, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_check_watches(const folkmoot_session *session,
+folkmoot_status folkmoot_session_check_watches(const struct folkmoot_session *session,
                                                const char *path,
                                                int32_t kind);
 
@@ -932,17 +842,15 @@ folkmoot_status folkmoot_session_check_watches(const folkmoot_session *session,
  FOLKMOOT_OK, _AUTH_FAILED, _SESSION_EXPIRED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_add_auth(const folkmoot_session *session,
+folkmoot_status folkmoot_session_add_auth(const struct folkmoot_session *session,
                                           const char *scheme,
                                           const void *credential,
                                           size_t credential_len);
 
-/*
- The identities shown so far, to be freed with folkmoot_acls_free; their perms are 0.
- */
+/* The identities shown so far, to be freed with folkmoot_acls_free; their perms are 0. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_who_am_i(const folkmoot_session *session,
-                                          folkmoot_acls **identities_out);
+folkmoot_status folkmoot_session_who_am_i(const struct folkmoot_session *session,
+                                          struct folkmoot_acls **identities_out);
 
 /*
  The next event of the session: of watches set by reading and by folkmoot_session_add_watch, and
@@ -951,8 +859,8 @@ folkmoot_status folkmoot_session_who_am_i(const folkmoot_session *session,
  FOLKMOOT_OK, _OPERATION_TIMEOUT if none came, _CLOSED if none will come any more, _FORKED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_events_next(const folkmoot_session *session,
-                                     folkmoot_event *event_out,
+folkmoot_status folkmoot_events_next(const struct folkmoot_session *session,
+                                     struct folkmoot_event *event_out,
                                      int32_t timeout_ms);
 
 /*
@@ -962,144 +870,108 @@ folkmoot_status folkmoot_events_next(const folkmoot_session *session,
  FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED, _SESSION_EXPIRED, _FORKED.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_watch_open(const folkmoot_session *session,
+folkmoot_status folkmoot_watch_open(const struct folkmoot_session *session,
                                     const char *path,
                                     int32_t mode,
-                                    folkmoot_watch **watch_out);
+                                    struct folkmoot_watch **watch_out);
 
-/*
- The next event of the watch, as folkmoot_events_next.
- */
+/* The next event of the watch, as folkmoot_events_next. */
 FOLKMOOT_API
-folkmoot_status folkmoot_watch_next(const folkmoot_watch *watch,
-                                    folkmoot_event *event_out,
+folkmoot_status folkmoot_watch_next(const struct folkmoot_watch *watch,
+                                    struct folkmoot_event *event_out,
                                     int32_t timeout_ms);
 
 /*
  A descriptor that is readable while an event of the watch waits or none will come any more. Do
  not read, write or close it. One and the same for each call; open until the watch is freed.
  */
-FOLKMOOT_API folkmoot_status folkmoot_watch_fd(const folkmoot_watch *watch, int *fd_out);
+FOLKMOOT_API folkmoot_status folkmoot_watch_fd(const struct folkmoot_watch *watch, int *fd_out);
 
-/*
- Ends the watch and frees it. No other thread may be waiting for its events.
- */
-FOLKMOOT_API void folkmoot_watch_free(folkmoot_watch *watch);
+/* Ends the watch and frees it. No other thread may be waiting for its events. */
+FOLKMOOT_API void folkmoot_watch_free(struct folkmoot_watch *watch);
 
-/*
- How many strings; 0 for NULL.
- */
-FOLKMOOT_API size_t folkmoot_strings_count(const folkmoot_strings *strings);
+/* How many strings; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_strings_count(const struct folkmoot_strings *strings);
 
-/*
- String number index, from 0; NULL if there is none. Valid until the list is freed.
- */
-FOLKMOOT_API const char *folkmoot_strings_at(const folkmoot_strings *strings, size_t index);
+/* String number index, from 0; NULL if there is none. Valid until the list is freed. */
+FOLKMOOT_API const char *folkmoot_strings_at(const struct folkmoot_strings *strings, size_t index);
 
-/*
- Frees a list that a function has given you. Not one that belongs to a folkmoot_result.
- */
-FOLKMOOT_API void folkmoot_strings_free(folkmoot_strings *strings);
+/* Frees a list that a function has given you. Not one that belongs to a folkmoot_result. */
+FOLKMOOT_API void folkmoot_strings_free(struct folkmoot_strings *strings);
 
-/*
- How many entries; 0 for NULL.
- */
-FOLKMOOT_API size_t folkmoot_acls_count(const folkmoot_acls *acls);
+/* How many entries; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_acls_count(const struct folkmoot_acls *acls);
 
 /*
  The entries, one behind the other, as folkmoot_session_set_acl takes them; NULL if there are
  none. Valid until the list is freed.
  */
-FOLKMOOT_API const folkmoot_acl *folkmoot_acls_entries(const folkmoot_acls *acls);
+FOLKMOOT_API const struct folkmoot_acl *folkmoot_acls_entries(const struct folkmoot_acls *acls);
 
-/*
- Frees a list that a function has given you. Not one that belongs to a folkmoot_result.
- */
-FOLKMOOT_API void folkmoot_acls_free(folkmoot_acls *acls);
+/* Frees a list that a function has given you. Not one that belongs to a folkmoot_result. */
+FOLKMOOT_API void folkmoot_acls_free(struct folkmoot_acls *acls);
 
-/*
- How many results; 0 for NULL.
- */
-FOLKMOOT_API size_t folkmoot_results_count(const folkmoot_results *results);
+/* How many results; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_results_count(const struct folkmoot_results *results);
 
-/*
- The result of operation number index, from 0; NULL if there is none. Valid until the results are freed.
- */
+/* The result of operation number index, from 0; NULL if there is none. Valid until the results are freed. */
 FOLKMOOT_API
-const folkmoot_result *folkmoot_results_at(const folkmoot_results *results,
-                                           size_t index);
+const struct folkmoot_result *folkmoot_results_at(const struct folkmoot_results *results,
+                                                  size_t index);
 
-/*
- Frees results that a function has given you. Not those that belong to a folkmoot_result.
- */
-FOLKMOOT_API void folkmoot_results_free(folkmoot_results *results);
+/* Frees results that a function has given you. Not those that belong to a folkmoot_result. */
+FOLKMOOT_API void folkmoot_results_free(struct folkmoot_results *results);
 
-/*
- An empty transaction, to be freed with folkmoot_multi_free. It belongs to no session.
- */
-FOLKMOOT_API folkmoot_status folkmoot_multi_new(folkmoot_multi **multi_out);
+/* An empty transaction, to be freed with folkmoot_multi_free. It belongs to no session. */
+FOLKMOOT_API folkmoot_status folkmoot_multi_new(struct folkmoot_multi **multi_out);
 
-/*
- Adds what folkmoot_session_create does. Everything is copied.
- */
+/* Adds what folkmoot_session_create does. Everything is copied. */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_create(folkmoot_multi *multi,
+folkmoot_status folkmoot_multi_create(struct folkmoot_multi *multi,
                                       const char *path,
                                       const void *data,
                                       size_t data_len,
                                       int32_t mode,
-                                      const folkmoot_create_options *options);
+                                      const struct folkmoot_create_options *options);
 
-/*
- Adds what folkmoot_session_delete does.
- */
+/* Adds what folkmoot_session_delete does. */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_delete(folkmoot_multi *multi,
+folkmoot_status folkmoot_multi_delete(struct folkmoot_multi *multi,
                                       const char *path,
                                       int32_t version);
 
-/*
- Adds what folkmoot_session_set does.
- */
+/* Adds what folkmoot_session_set does. */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_set(folkmoot_multi *multi,
+folkmoot_status folkmoot_multi_set(struct folkmoot_multi *multi,
                                    const char *path,
                                    const void *data,
                                    size_t data_len,
                                    int32_t version);
 
-/*
- Adds what folkmoot_session_set_acl does.
- */
+/* Adds what folkmoot_session_set_acl does. */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_set_acl(folkmoot_multi *multi,
+folkmoot_status folkmoot_multi_set_acl(struct folkmoot_multi *multi,
                                        const char *path,
-                                       const folkmoot_acl *acl,
+                                       const struct folkmoot_acl *acl,
                                        size_t acl_count,
                                        int32_t version);
 
-/*
- Adds: fail unless the znode is at version.
- */
+/* Adds: fail unless the znode is at version. */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_check(folkmoot_multi *multi,
+folkmoot_status folkmoot_multi_check(struct folkmoot_multi *multi,
                                      const char *path,
                                      int32_t version);
 
-/*
- Adds a read of data, for folkmoot_multi_read.
- */
-FOLKMOOT_API folkmoot_status folkmoot_multi_get(folkmoot_multi *multi, const char *path);
+/* Adds a read of data, for folkmoot_multi_read. */
+FOLKMOOT_API folkmoot_status folkmoot_multi_get(struct folkmoot_multi *multi, const char *path);
 
-/*
- Adds a read of the list of children, for folkmoot_multi_read.
- */
-FOLKMOOT_API folkmoot_status folkmoot_multi_children(folkmoot_multi *multi, const char *path);
+/* Adds a read of the list of children, for folkmoot_multi_read. */
+FOLKMOOT_API
+folkmoot_status folkmoot_multi_children(struct folkmoot_multi *multi,
+                                        const char *path);
 
-/*
- Forgets what was added.
- */
-FOLKMOOT_API folkmoot_status folkmoot_multi_clear(folkmoot_multi *multi);
+/* Forgets what was added. */
+FOLKMOOT_API folkmoot_status folkmoot_multi_clear(struct folkmoot_multi *multi);
 
 /*
  Does all that was added, or nothing: one transaction. The status is FOLKMOOT_OK if all was done,
@@ -1109,17 +981,17 @@ FOLKMOOT_API folkmoot_status folkmoot_multi_clear(folkmoot_multi *multi);
  to NULL. To be freed with folkmoot_results_free. The multi keeps its operations and may be committed again.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_commit(const folkmoot_multi *multi,
-                                      const folkmoot_session *session,
-                                      folkmoot_results **results_out);
+folkmoot_status folkmoot_multi_commit(const struct folkmoot_multi *multi,
+                                      const struct folkmoot_session *session,
+                                      struct folkmoot_results **results_out);
 
 /*
  folkmoot_multi_commit without waiting: completion is told results, and the status of the
  operation that failed. The multi may be changed or freed at once.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_commit_async(const folkmoot_multi *multi,
-                                            const folkmoot_session *session,
+folkmoot_status folkmoot_multi_commit_async(const struct folkmoot_multi *multi,
+                                            const struct folkmoot_session *session,
                                             folkmoot_completion completion,
                                             void *context);
 
@@ -1128,44 +1000,38 @@ folkmoot_status folkmoot_multi_commit_async(const folkmoot_multi *multi,
  folkmoot_results_free. A read that failed is no failure of the call: see its result.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_multi_read(const folkmoot_multi *multi,
-                                    const folkmoot_session *session,
-                                    folkmoot_results **results_out);
+folkmoot_status folkmoot_multi_read(const struct folkmoot_multi *multi,
+                                    const struct folkmoot_session *session,
+                                    struct folkmoot_results **results_out);
 
-/*
- Frees the multi.
- */
-FOLKMOOT_API void folkmoot_multi_free(folkmoot_multi *multi);
+/* Frees the multi. */
+FOLKMOOT_API void folkmoot_multi_free(struct folkmoot_multi *multi);
 
 /*
  folkmoot_session_create without waiting: completion is told path and stat.
  Unless this returns FOLKMOOT_OK, completion will not be called; so with all that end in _async.
  */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_create_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_create_async(const struct folkmoot_session *session,
                                               const char *path,
                                               const void *data,
                                               size_t data_len,
                                               int32_t mode,
-                                              const folkmoot_create_options *options,
+                                              const struct folkmoot_create_options *options,
                                               folkmoot_completion completion,
                                               void *context);
 
-/*
- folkmoot_session_delete without waiting.
- */
+/* folkmoot_session_delete without waiting. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_delete_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_delete_async(const struct folkmoot_session *session,
                                               const char *path,
                                               int32_t version,
                                               folkmoot_completion completion,
                                               void *context);
 
-/*
- folkmoot_session_set without waiting: completion is told stat.
- */
+/* folkmoot_session_set without waiting: completion is told stat. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_set_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_set_async(const struct folkmoot_session *session,
                                            const char *path,
                                            const void *data,
                                            size_t data_len,
@@ -1173,46 +1039,304 @@ folkmoot_status folkmoot_session_set_async(const folkmoot_session *session,
                                            folkmoot_completion completion,
                                            void *context);
 
-/*
- folkmoot_session_get without waiting: completion is told data, data_len and stat.
- */
+/* folkmoot_session_get without waiting: completion is told data, data_len and stat. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_get_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_get_async(const struct folkmoot_session *session,
                                            const char *path,
                                            int32_t watch,
                                            folkmoot_completion completion,
                                            void *context);
 
-/*
- folkmoot_session_exists without waiting: completion is told stat.
- */
+/* folkmoot_session_exists without waiting: completion is told stat. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_exists_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_exists_async(const struct folkmoot_session *session,
                                               const char *path,
                                               int32_t watch,
                                               folkmoot_completion completion,
                                               void *context);
 
-/*
- folkmoot_session_children without waiting: completion is told names and stat.
- */
+/* folkmoot_session_children without waiting: completion is told names and stat. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_children_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_children_async(const struct folkmoot_session *session,
                                                 const char *path,
                                                 int32_t watch,
                                                 folkmoot_completion completion,
                                                 void *context);
 
-/*
- folkmoot_session_sync without waiting.
- */
+/* folkmoot_session_sync without waiting. */
 FOLKMOOT_API
-folkmoot_status folkmoot_session_sync_async(const folkmoot_session *session,
+folkmoot_status folkmoot_session_sync_async(const struct folkmoot_session *session,
                                             const char *path,
                                             folkmoot_completion completion,
                                             void *context);
 
-#endif  /*  */
+/*
+ The hash that rings are built on: XXH3-64 with seed 0. Frozen: the same in every version and
+ language. NULL counts as no bytes.
+ */
+FOLKMOOT_API uint64_t folkmoot_hash(const void *key, size_t key_len);
+
+/*
+ An empty ring of positions 1..=size, where a node has points_per_weight points for each unit of
+ its weight; 0 is the default of either (2^61 - 1 and 160). To be freed with folkmoot_ring_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_new(uint64_t size,
+                                  uint32_t points_per_weight,
+                                  struct folkmoot_ring **ring_out);
+
+/*
+ ring with node at weight (1 to 1000): added, or its weight changed. A new ring; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_with(const struct folkmoot_ring *ring,
+                                   const char *node,
+                                   uint32_t weight,
+                                   struct folkmoot_ring **ring_out);
+
+/* ring with count nodes more, in one go. weights may be NULL: each is 1. A new ring; the old one stays. */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_with_all(const struct folkmoot_ring *ring,
+                                       const char *const *nodes,
+                                       const uint32_t *weights,
+                                       size_t count,
+                                       struct folkmoot_ring **ring_out);
+
+/*
+ ring without node. A new ring; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS when node is not part of it.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_without(const struct folkmoot_ring *ring,
+                                      const char *node,
+                                      struct folkmoot_ring **ring_out);
+
+/*
+ The node that owns key, which is key_len bytes; *node_out is NULL when there are no nodes.
+ Valid until the ring is freed.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_locate(const struct folkmoot_ring *ring,
+                                     const void *key,
+                                     size_t key_len,
+                                     const char **node_out);
+
+/*
+ The first max different nodes for key, the owner first; fewer if there are fewer. An order for
+ replicas or fail-over.
+
+ nodes_out  room for max pointers; they are valid until the ring is freed
+ count_out  how many were written
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_locate_n(const struct folkmoot_ring *ring,
+                                       const void *key,
+                                       size_t key_len,
+                                       size_t max,
+                                       const char **nodes_out,
+                                       size_t *count_out);
+
+/* The position of key on the ring: what the ranges of folkmoot_ring_diff are made of. */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_position(const struct folkmoot_ring *ring,
+                                       const void *key,
+                                       size_t key_len,
+                                       uint64_t *position_out);
+
+/* How many nodes; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_ring_count(const struct folkmoot_ring *ring);
+
+/*
+ Node number index, from 0, in the order of the names: its name (valid until the ring is freed),
+ its weight, and the fraction of all keys that it owns. Each output may be NULL.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_node(const struct folkmoot_ring *ring,
+                                   size_t index,
+                                   const char **node_out,
+                                   uint32_t *weight_out,
+                                   double *share_out);
+
+/*
+ What changes hands from before to after, in ascending ranges, to be freed with
+ folkmoot_moves_free. Both rings have the same size.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ring_diff(const struct folkmoot_ring *before,
+                                   const struct folkmoot_ring *after,
+                                   struct folkmoot_moves **moves_out);
+
+/* How many moves; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_moves_count(const struct folkmoot_moves *moves);
+
+/* The moves, one behind the other; NULL if there are none. Valid until they are freed. */
+FOLKMOOT_API const struct folkmoot_move *folkmoot_moves_entries(const struct folkmoot_moves *moves);
+
+/* Frees the moves. */
+FOLKMOOT_API void folkmoot_moves_free(struct folkmoot_moves *moves);
+
+/* Frees the ring. */
+FOLKMOOT_API void folkmoot_ring_free(struct folkmoot_ring *ring);
+
+/* A tally of term without votes, over all voters, alive or not. To be freed with folkmoot_tally_free. */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_new(const struct folkmoot_voter *voters,
+                                   size_t count,
+                                   uint64_t term,
+                                   struct folkmoot_tally **tally_out);
+
+/*
+ Counts a ballot and tells how the election stands: FOLKMOOT_UNDECIDED, _ELECTED (elected_out says
+ whom) or _SPLIT. The same ballot again changes nothing. Both outputs may be NULL.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS for strangers, _INVALID_STATE for another term or a second vote.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_cast(struct folkmoot_tally *tally,
+                                    uint64_t term,
+                                    uint64_t voter,
+                                    uint64_t candidate,
+                                    int32_t *outcome_out,
+                                    uint64_t *elected_out);
+
+/* How the election stands, as folkmoot_tally_cast tells. */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_outcome(const struct folkmoot_tally *tally,
+                                       int32_t *outcome_out,
+                                       uint64_t *elected_out);
+
+/* Starts over in a later term; the votes of the last one are gone. */
+FOLKMOOT_API folkmoot_status folkmoot_tally_advance(struct folkmoot_tally *tally, uint64_t term);
+
+/* How many votes candidate has. */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_votes(const struct folkmoot_tally *tally,
+                                     uint64_t candidate,
+                                     size_t *votes_out);
+
+/*
+ The vote to cast when the count voters of live can be heard, the caller included: the highest
+ priority, of equals the lowest id.
+
+ FOLKMOOT_OK, _INVALID_STATE when no one of them may hold office.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_tally_choose(const struct folkmoot_tally *tally,
+                                      const uint64_t *live,
+                                      size_t count,
+                                      uint64_t *candidate_out);
+
+/* Frees the tally. */
+FOLKMOOT_API void folkmoot_tally_free(struct folkmoot_tally *tally);
+
+/*
+ The number of the sequential znode name, which was asked for as prefix.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS when it is not such a name.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_sequence_of(const char *name,
+                                     const char *prefix,
+                                     int32_t *sequence_out);
+
+/*
+ For each contender the index of the one whose znode it has to watch and wait for; -1: it holds.
+
+ waits_out  room for count numbers
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_waits_for(const struct folkmoot_contender *contenders,
+                                   size_t count,
+                                   int64_t *waits_out);
+
+/*
+ Beats every period_ms, the first at first_ms: beat n is due at first_ms + n * period_ms, however
+ late the one before was. To be freed with folkmoot_schedule_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_schedule_new(uint64_t period_ms,
+                                      uint64_t first_ms,
+                                      struct folkmoot_schedule **schedule_out);
+
+/* The beat to send at now_ms. *due_out is 1 and beat_out written if one is due, else 0. */
+FOLKMOOT_API
+folkmoot_status folkmoot_schedule_poll(struct folkmoot_schedule *schedule,
+                                       uint64_t now_ms,
+                                       struct folkmoot_beat *beat_out,
+                                       int32_t *due_out);
+
+/* When the next beat is due. */
+FOLKMOOT_API
+folkmoot_status folkmoot_schedule_next_wakeup(const struct folkmoot_schedule *schedule,
+                                              uint64_t *at_ms_out);
+
+/* Frees the schedule. */
+FOLKMOOT_API void folkmoot_schedule_free(struct folkmoot_schedule *schedule);
+
+/*
+ A detector that suspects a peer after suspect_after_ms of silence and expires it after
+ expire_after_ms, both counted from its last beat. To be freed with folkmoot_detector_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_new(uint64_t suspect_after_ms,
+                                      uint64_t expire_after_ms,
+                                      struct folkmoot_detector **detector_out);
+
+/* Expects beats of peer from now on, though none has come. Harmless for one that is known. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_watch(struct folkmoot_detector *detector,
+                                        uint64_t peer,
+                                        uint64_t now_ms);
+
+/* Takes in beat seq of peer, received at now_ms. heard_out, which may be NULL, is FOLKMOOT_HEARD_. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_beat(struct folkmoot_detector *detector,
+                                       uint64_t peer,
+                                       uint64_t seq,
+                                       uint64_t now_ms,
+                                       int32_t *heard_out);
+
+/*
+ Whose time is up at now_ms, in the order in which it was.
+
+ silences_out  room for max
+ count_out     how many were written; if that is max, ask again: there may be more
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_poll(struct folkmoot_detector *detector,
+                                       uint64_t now_ms,
+                                       struct folkmoot_silence *silences_out,
+                                       size_t max,
+                                       size_t *count_out);
+
+/* When to poll next; UINT64_MAX when no one is left to fall silent. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_next_wakeup(const struct folkmoot_detector *detector,
+                                              uint64_t *at_ms_out);
+
+/* Allows everyone pause_ms more: the observer slept so long and heard nothing. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_paused(struct folkmoot_detector *detector,
+                                         uint64_t pause_ms);
+
+/* Forgets a peer; one that is unknown does no harm. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_forget(struct folkmoot_detector *detector,
+                                         uint64_t peer);
+
+/* What is thought of a peer: 0 alive or unknown, FOLKMOOT_SUSPECT, FOLKMOOT_EXPIRED. */
+FOLKMOOT_API
+folkmoot_status folkmoot_detector_told(const struct folkmoot_detector *detector,
+                                       uint64_t peer,
+                                       int32_t *kind_out);
+
+/* Frees the detector. */
+FOLKMOOT_API void folkmoot_detector_free(struct folkmoot_detector *detector);
 
 /* What option structs are set to before you set what you want. */
 #define FOLKMOOT_SESSION_OPTIONS_INIT { sizeof(folkmoot_session_options), 0, 0, 0, 0 }

@@ -12,6 +12,7 @@
 #![allow(clippy::missing_safety_doc)] // the conventions at the head of folkmoot.h are the safety section of every function
 #![allow(clippy::too_many_arguments)] // C has neither tuples nor defaults
 
+mod algorithms;
 mod asynchronous;
 mod dispatch;
 mod events;
@@ -23,6 +24,7 @@ mod session;
 mod signal;
 mod types;
 
+pub use algorithms::*;
 pub use asynchronous::*;
 pub use dispatch::{folkmoot_completion, folkmoot_event_callback};
 pub use events::*;
