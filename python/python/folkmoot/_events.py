@@ -176,4 +176,5 @@ class Deliver:
             except BaseException:  # noqa: B036 - the next event is delivered whatever this one did
                 _threads.log.exception("the callback %r failed on %r", self._callback, event)
         if self._queue.finished:
+            self._queue.close()
             self._ended()

@@ -235,9 +235,10 @@ class Session(_native.Session):
         watch = Watch(queue, path, recursive, timeout)
         if callback is not None:
             # The session keeps the queue: with a callback, nobody need keep the watch.
-            deliver = Deliver(queue, callback, lambda: self._delivered.discard(deliver))
-            self._delivered.add(deliver)
-            watch._release = lambda: self._delivered.discard(deliver)
+            delivered = self._delivered
+            deliver = Deliver(queue, callback, lambda: delivered.discard(deliver))
+            delivered.add(deliver)
+            watch._release = lambda: delivered.discard(deliver)
             queue.notify(_threads.callbacks.mailbox(), deliver)
         return watch
 
