@@ -235,10 +235,8 @@ class Session(_native.Session):
         watch = Watch(queue, path, recursive, timeout)
         if callback is not None:
             # The session keeps the queue: with a callback, nobody need keep the watch.
-            delivered = self._delivered
-            deliver = Deliver(queue, callback, lambda: delivered.discard(deliver))
-            delivered.add(deliver)
-            watch._release = lambda: delivered.discard(deliver)
+            deliver = Deliver(queue, callback, self._delivered)
+            watch._release = deliver.end
             queue.notify(_threads.callbacks.mailbox(), deliver)
         return watch
 

@@ -3,8 +3,8 @@
     async with folkmoot.aio.open("memory:") as session:
         await session.create("/config", b"v1")
 
-Answers come by ``loop.call_soon_threadsafe``; there is no second event loop. A read that waits for
-nothing is answered at once. Cancelling a coroutine ends its wait, not its request: a write under way
+Answers come by ``loop.call_soon_threadsafe``; there is no second event loop. What waits for no disk
+(reads, and all that happens in memory) is answered at once, without giving way to other coroutines. Cancelling a coroutine ends its wait, not its request: a write under way
 may still happen.
 """
 
