@@ -81,7 +81,7 @@ impl EventQueue {
         // Queue, closure and receiver would keep each other.
         self.events.on_ready(|| {});
         if let Some((slot, receiver)) = self.notified.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            slot.put(Note { receiver: receiver, answer: None });
+            slot.put(Note { receiver, answer: None });
         }
     }
 

@@ -99,13 +99,13 @@ class Session(_native.Session):
         return f"<Session {self.id:#x} {self.state.value}>"
 
     @overload
-    def create(self, path: str, data: Optional[bytes] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[False] = ...) -> str: ...
+    def create(self, path: str, data: Optional[Union[bytes, bytearray]] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[False] = ...) -> str: ...
     @overload
-    def create(self, path: str, data: Optional[bytes] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[True]) -> Tuple[str, Stat]: ...
+    def create(self, path: str, data: Optional[Union[bytes, bytearray]] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[True]) -> Tuple[str, Stat]: ...
     def create(
         self,
         path: str,
-        data: Optional[bytes] = b"",
+        data: Optional[Union[bytes, bytearray]] = b"",
         *,
         mode: Union[str, CreateMode] = "persistent",
         acl: Optional[Acl] = None,
@@ -257,7 +257,7 @@ class Transaction:
     def create(
         self,
         path: str,
-        data: Optional[bytes] = b"",
+        data: Optional[Union[bytes, bytearray]] = b"",
         *,
         mode: Union[str, CreateMode] = "persistent",
         acl: Optional[Acl] = None,
@@ -272,7 +272,7 @@ class Transaction:
         """Add a `Session.delete`."""
         self._add(Request.delete(path, version))
 
-    def set(self, path: str, data: Optional[bytes], version: int = -1) -> None:
+    def set(self, path: str, data: Optional[Union[bytes, bytearray]], version: int = -1) -> None:
         """Add a `Session.set`."""
         self._add(Request.set(path, data, version))
 
