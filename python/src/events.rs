@@ -74,12 +74,14 @@ impl EventQueue {
         self.events.on_ready(move || slot.put(Note { receiver: receiver.clone(), answer: None }));
     }
 
-    /// Takes the watch away; waiting threads are told.
+    /// Takes the watch away, and tells who waits, one last time.
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
         drop(self.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // Queue, closure and receiver would keep each other.
+        self.events.on_ready(|| {});
         if let Some((slot, receiver)) = self.notified.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            slot.put(Note { receiver: receiver, answer: None });
+            slot.put(Note { receiver, answer: None });
         }
     }
 

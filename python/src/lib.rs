@@ -7,8 +7,10 @@
 //!
 //! Not here: classes a user sees that need no speed (`python/folkmoot/*.py`).
 
+mod algorithms;
 mod convert;
 mod events;
+mod heartbeat;
 mod mailbox;
 mod member;
 mod request;
@@ -32,5 +34,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::EventQueue>()?;
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<stat::Stat>()?;
-    Ok(())
+    algorithms::add(module)?;
+    heartbeat::add(module)
 }

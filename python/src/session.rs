@@ -206,9 +206,9 @@ impl Session {
         }
     }
 
-    /// Whether `call` would answer this request without any wait.
+    /// Whether `call` would answer this request without any wait to speak of.
     fn _is_immediate(&self, request: &Request) -> bool {
-        answers_at_once(&request.0) && self.is_idle()
+        (self.in_memory || answers_at_once(&request.0)) && self.is_idle()
     }
 
     /// Any request; its answer goes into `mailbox`, for `receiver`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def test_ctrl_c_ends_a_wait(session: folkmoot.Session, thread: Callable[..., thr
 
 
 @POSIX
-def test_a_forked_child_is_told_and_never_hangs(session: folkmoot.Session) -> None:
+@pytest.mark.parametrize("ground", ["memory", "file"])
+def test_a_forked_child_is_told_and_never_hangs(ground: str, tmp_path: pathlib.Path) -> None:
+    session = folkmoot.open("memory:" if ground == "memory" else f"file:{tmp_path}/data")
     session.create("/a", b"x")
     watch = session.watch("/a", callback=lambda event: None)
     calls = [
@@ -98,6 +101,7 @@ def test_a_forked_child_is_told_and_never_hangs(session: folkmoot.Session) -> No
         assert (at, wait_for_exit(child)) == (at, 0)
     assert session.set("/a", b"parent").version == 1
     watch.close()
+    session.close()
 
 
 @POSIX

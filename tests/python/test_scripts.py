@@ -115,7 +115,8 @@ class Session:
         return [path.encode() for path in self.call("ephemerals", prefix)]
 
     def whoami(self) -> List[Tuple[str, str]]:
-        return [(who.scheme, who.id) for who in self.call("whoami")]
+        # The wire shows the user of a digest, not the digest.
+        return [(who.scheme, who.id.split(":")[0]) for who in self.call("whoami")]
 
     def auth(self, scheme: bytes, credential: bytes) -> Any:
         return self.call("auth", scheme, credential)
@@ -157,6 +158,11 @@ def target_of(script: language.Script) -> str:
     return "memory:?" + "&".join(pairs)
 
 
+# As in core/tests/scripts.rs: what differs on purpose.
+DECLARED = {
+    "acl_ip": "a session in this process has no address",
+    "auth_failed": "a refused credential is an error, and nothing else: there is no connection to close",
+}
 SCRIPTS = sorted((ROOT / "tests" / "data" / "tree").glob("*.txt"))
 
 
@@ -166,6 +172,8 @@ def test_there_are_scripts() -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_script(path: pathlib.Path) -> None:
+    if path.stem in DECLARED:
+        pytest.skip(DECLARED[path.stem])
     script = language.parse(path.read_text(), path.name)
     with folkmoot.Member.open(target_of(script)) as member:
         answers = language.run(script, Door(member))

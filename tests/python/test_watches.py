@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
+import weakref
 from typing import Any, Callable, List
 
 import pytest
@@ -130,3 +132,25 @@ def test_a_callback_may_use_the_session_and_may_fail(session: folkmoot.Session, 
         session.create("/b")
         assert told.get(timeout=10).path == "/b"
     assert told.empty()
+
+
+def test_nothing_is_kept_once_it_is_over(member: folkmoot.Member) -> None:
+    gone: "queue.Queue[str]" = queue.Queue()
+
+    class Callback:
+        def __call__(self, event: Event) -> None:
+            if event.kind is EventKind.SESSION:
+                gone.put("told")
+
+    callback = Callback()
+    kept = weakref.ref(callback, lambda _: gone.put("gone"))
+    session = member.session()
+    session.watch("/a", callback=callback)
+    del callback
+    gc.collect()
+    assert kept() is not None
+    # No `close`: the last reference closes the session, and that ends the watch.
+    del session
+    gc.collect()
+    assert gone.get(timeout=10) == "told"
+    assert gone.get(timeout=10) == "gone"

@@ -7,10 +7,11 @@
         data, stat = session.get("/config")
         session.set("/config", b"v2", version=stat.version)
 
-`folkmoot.aio` has the same for asyncio. Errors are in `folkmoot.errors`, ready-made ACLs in `folkmoot.acl`.
+`folkmoot.aio` has the same for asyncio; `folkmoot.hashing`, `folkmoot.election` and `folkmoot.heartbeat`
+need no session. Errors are in `folkmoot.errors`, ready-made ACLs in `folkmoot.acl`.
 """
 
-from . import acl, aio, errors
+from . import acl, aio, election, errors, hashing, heartbeat
 from ._events import Events, Watch
 from ._native import Request, Stat, __version__
 from ._session import Member, Session, Transaction, open
@@ -36,7 +37,10 @@ __all__ = [
     "__version__",
     "acl",
     "aio",
+    "election",
     "errors",
+    "hashing",
+    "heartbeat",
     "open",
 ]
 __all__ += _errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import Any, AsyncIterator, Callable, Iterator, List, Optional, Tuple
+from typing import Any, AsyncIterator, Callable, Iterator, List, Optional, Set, Tuple
 
 from . import _threads
 from ._native import EventQueue
@@ -159,12 +159,16 @@ class Watch(Events):
 class Deliver:
     """Runs a callback for each event of a queue, on the thread ``folkmoot-callbacks``."""
 
-    __slots__ = ("_queue", "_callback", "_ended")
+    __slots__ = ("_queue", "_callback", "_kept_in")
 
-    def __init__(self, queue: EventQueue, callback: Callable[[Event], object], ended: Callable[[], None]) -> None:
+    def __init__(self, queue: EventQueue, callback: Callable[[Event], object], kept_in: "Set[Deliver]") -> None:
         self._queue = queue
         self._callback = callback
-        self._ended = ended
+        self._kept_in = kept_in
+        kept_in.add(self)
+
+    def end(self) -> None:
+        self._kept_in.discard(self)
 
     def __call__(self, value: None, error: None) -> None:
         while True:
@@ -176,4 +180,5 @@ class Deliver:
             except BaseException:  # noqa: B036 - the next event is delivered whatever this one did
                 _threads.log.exception("the callback %r failed on %r", self._callback, event)
         if self._queue.finished:
-            self._ended()
+            self._queue.close()
+            self.end()

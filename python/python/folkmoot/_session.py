@@ -99,13 +99,13 @@ class Session(_native.Session):
         return f"<Session {self.id:#x} {self.state.value}>"
 
     @overload
-    def create(self, path: str, data: Optional[bytes] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[False] = ...) -> str: ...
+    def create(self, path: str, data: Optional[Union[bytes, bytearray]] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[False] = ...) -> str: ...
     @overload
-    def create(self, path: str, data: Optional[bytes] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[True]) -> Tuple[str, Stat]: ...
+    def create(self, path: str, data: Optional[Union[bytes, bytearray]] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[True]) -> Tuple[str, Stat]: ...
     def create(
         self,
         path: str,
-        data: Optional[bytes] = b"",
+        data: Optional[Union[bytes, bytearray]] = b"",
         *,
         mode: Union[str, CreateMode] = "persistent",
         acl: Optional[Acl] = None,
@@ -235,9 +235,8 @@ class Session(_native.Session):
         watch = Watch(queue, path, recursive, timeout)
         if callback is not None:
             # The session keeps the queue: with a callback, nobody need keep the watch.
-            deliver = Deliver(queue, callback, lambda: self._delivered.discard(deliver))
-            self._delivered.add(deliver)
-            watch._release = lambda: self._delivered.discard(deliver)
+            deliver = Deliver(queue, callback, self._delivered)
+            watch._release = deliver.end
             queue.notify(_threads.callbacks.mailbox(), deliver)
         return watch
 
@@ -258,7 +257,7 @@ class Transaction:
     def create(
         self,
         path: str,
-        data: Optional[bytes] = b"",
+        data: Optional[Union[bytes, bytearray]] = b"",
         *,
         mode: Union[str, CreateMode] = "persistent",
         acl: Optional[Acl] = None,
@@ -273,7 +272,7 @@ class Transaction:
         """Add a `Session.delete`."""
         self._add(Request.delete(path, version))
 
-    def set(self, path: str, data: Optional[bytes], version: int = -1) -> None:
+    def set(self, path: str, data: Optional[Union[bytes, bytearray]], version: int = -1) -> None:
         """Add a `Session.set`."""
         self._add(Request.set(path, data, version))
 

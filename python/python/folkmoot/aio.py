@@ -3,8 +3,8 @@
     async with folkmoot.aio.open("memory:") as session:
         await session.create("/config", b"v1")
 
-Answers come by ``loop.call_soon_threadsafe``; there is no second event loop. A read that waits for
-nothing is answered at once. Cancelling a coroutine ends its wait, not its request: a write under way
+Answers come by ``loop.call_soon_threadsafe``; there is no second event loop. What waits for no disk
+(reads, and all that happens in memory) is answered at once, without giving way to other coroutines. Cancelling a coroutine ends its wait, not its request: a write under way
 may still happen.
 """
 
@@ -167,13 +167,13 @@ class Session:
         return await future
 
     @overload
-    async def create(self, path: str, data: Optional[bytes] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[False] = ...) -> str: ...
+    async def create(self, path: str, data: Optional[Union[bytes, bytearray]] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[False] = ...) -> str: ...
     @overload
-    async def create(self, path: str, data: Optional[bytes] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[True]) -> Tuple[str, Stat]: ...
+    async def create(self, path: str, data: Optional[Union[bytes, bytearray]] = ..., *, mode: Union[str, CreateMode] = ..., acl: Optional[Acl] = ..., ttl: Optional[float] = ..., ephemeral: bool = ..., sequential: bool = ..., include_stat: Literal[True]) -> Tuple[str, Stat]: ...
     async def create(
         self,
         path: str,
-        data: Optional[bytes] = b"",
+        data: Optional[Union[bytes, bytearray]] = b"",
         *,
         mode: Union[str, CreateMode] = "persistent",
         acl: Optional[Acl] = None,
@@ -214,7 +214,7 @@ class Session:
         got: Tuple[Optional[bytes], Stat] = await self.call(Request.get(path, watch))
         return got
 
-    async def set(self, path: str, data: Optional[bytes], version: int = -1) -> Stat:
+    async def set(self, path: str, data: Optional[Union[bytes, bytearray]], version: int = -1) -> Stat:
         """Replace the data of the znode at ``path`` if it is at ``version``, or at any (-1)."""
         stat: Stat = await self.call(Request.set(path, data, version))
         return stat
