@@ -5,6 +5,8 @@
  *
  * demo.py and demo.cpp do the same and print the same table. The workers are threads, but share
  * nothing except the library: all they know of each other they read from the tree.
+ *
+ * C11 with POSIX threads: there, what a function returns by value lives until the expression ends.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <folkmoot.h>

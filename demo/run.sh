@@ -31,7 +31,7 @@ for demo in $demos; do
     # shellcheck disable=SC2086
     case $demo in
     c)
-        ${CC:-cc} -std=c99 -O1 -Wall -Wextra -pedantic -Werror "$here/demo.c" -o "$dir/demo" $link
+        ${CC:-cc} -std=c11 -O1 -Wall -Wextra -pedantic -Werror "$here/demo.c" -o "$dir/demo" $link
         set -- "$dir/demo"
         ;;
     cpp)
