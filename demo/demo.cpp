@@ -8,12 +8,10 @@
 #include <folkmoot.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
-#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -25,14 +23,14 @@
 #include <unistd.h>
 
 using std::string;
+using folkmoot::Ring;
 using folkmoot::Session;
-using folkmoot::Stat;
 
 namespace {
 
 const int workers = 5, increments = 50, keys = 60, rounds = 5;
-const std::chrono::milliseconds silence(1000); // without a heartbeat for so long, a session ends
-const std::chrono::milliseconds beat(200);     // between two heartbeats of a worker that waits
+const int silence_ms = 1000; // without a heartbeat for so long, a session ends
+const int beat_ms = 200;     // between two heartbeats of a worker that waits
 
 void progress(const string& text) { std::cerr << "[cpp] " + text + "\n"; }
 
@@ -50,7 +48,19 @@ string key_name(int key) { return number("key-%02d", key); }
 string value_of(int key) { return "value-of-" + key_name(key); }
 string data_path(int key) { return "/demo/data/" + key_name(key); }
 
-string get(Session& session, const string& path) { return session.get(path).data; }
+string get(Session& session, const string& path) { return session.get(path).data.bytes(); }
+
+// Makes a znode unless somebody has.
+void ensure(Session& session, const string& path) {
+    try {
+        session.create(path);
+    } catch (const folkmoot::Error& error) {
+        if (error.status() != FOLKMOOT_NODE_EXISTS) throw;
+    }
+}
+
+// The ring of the members that live now.
+Ring ring_of_members(Session& session) { return Ring::make().with_all(session.children("/demo/group").names); }
 
 // ------------------------------------------------------------------------------------ waiting
 
@@ -58,14 +68,13 @@ string get(Session& session, const string& path) { return session.get(path).data
 // Waking up on time as well, to touch the session, is what keeps it alive: its heartbeat is manual.
 void wait_until(Session& session, const std::function<bool()>& looks_right) {
     while (!looks_right()) {
-        folkmoot::Event event;
-        session.next_event(event, beat);
+        session.next_event(beat_ms);
         session.touch();
     }
 }
 
 void wait_for_children(Session& session, const string& path, size_t count) {
-    wait_until(session, [&] { return session.children(path, true).size() == count; });
+    wait_until(session, [&] { return session.children(path, true).names.size() == count; });
 }
 
 void wait_for(Session& session, const string& path) {
@@ -78,7 +87,7 @@ void wait_for(Session& session, const string& path) {
 string best_candidate(Session& session) {
     string best;
     int highest = -1;
-    for (const string& member : session.children("/demo/group")) {
+    for (const string& member : session.children("/demo/group").names) {
         const int priority = std::stoi(get(session, "/demo/group/" + member));
         if (priority > highest) {
             highest = priority;
@@ -90,7 +99,7 @@ string best_candidate(Session& session) {
 
 int count_votes(Session& session, const string& votes, const string& candidate, bool watch = false) {
     int count = 0;
-    for (const string& voter : session.children(votes, watch)) count += get(session, votes + "/" + voter) == candidate;
+    for (const string& voter : session.children(votes, watch).names) count += get(session, votes + "/" + voter) == candidate;
     return count;
 }
 
@@ -98,13 +107,13 @@ int count_votes(Session& session, const string& votes, const string& candidate, 
 string elect(Session& session, const string& name, int term) {
     const string best = best_candidate(session);
     const string votes = number("/demo/votes/term-%04d", term);
-    session.ensure_path(votes);
+    ensure(session, votes);
     session.create(votes + "/" + name, best);
     if (best == name) {
         // More than half of all workers, dead ones too: two halves can never both have it.
         wait_until(session, [&] { return count_votes(session, votes, name, true) > workers / 2; });
         // Ephemeral: the office falls vacant by itself when its holder does.
-        session.create("/demo/leader", name, folkmoot::CreateMode::ephemeral);
+        session.create("/demo/leader", name, FOLKMOOT_EPHEMERAL);
     }
     wait_for(session, "/demo/leader");
     return get(session, "/demo/leader");
@@ -113,11 +122,12 @@ string elect(Session& session, const string& name, int term) {
 // Adds one to the configuration. Whoever was faster makes our version stale: read again. Returns the retries.
 int increment(Session& session) {
     for (int retries = 0;; retries++) {
-        const folkmoot::Node config = session.get("/demo/config");
+        const folkmoot::Contents config = session.get("/demo/config");
         try {
-            session.set("/demo/config", std::to_string(std::stoi(config.data) + 1), config.stat.version);
+            session.set("/demo/config", std::to_string(std::stoi(config.data.bytes()) + 1), config.stat.version);
             return retries;
-        } catch (const folkmoot::BadVersion&) {
+        } catch (const folkmoot::Error& error) {
+            if (error.status() != FOLKMOOT_BAD_VERSION) throw;
         }
     }
 }
@@ -131,12 +141,15 @@ void done(Session& session, const string& step, const string& name, size_t count
 // Stops touching. Waiting for events is no heartbeat: the session ends, and says so as its last event.
 void fall_silent(Session& session) {
     folkmoot::Event event;
-    do check(session.next_event(event, 10 * silence), "the silent session ends");
-    while (event.state != folkmoot::State::expired);
+    do {
+        event = session.next_event(10 * silence_ms);
+        check(event.kind != 0, "the silent session ends");
+    } while (event.state != FOLKMOOT_STATE_EXPIRED);
     try {
         session.exists("/demo");
-    } catch (const folkmoot::SessionExpired&) {
-        return;
+    } catch (const folkmoot::Error& error) {
+        if (error.status() == FOLKMOOT_SESSION_EXPIRED) return;
+        throw;
     }
     check(false, "an expired session is not answered");
 }
@@ -148,17 +161,19 @@ struct Entry {
 };
 
 Entry read_key(Session& session, int key) {
-    const folkmoot::Node node = session.get(data_path(key));
+    const folkmoot::Contents node = session.get(data_path(key));
     Entry entry;
-    std::istringstream(node.data) >> entry.owner >> entry.value;
+    std::istringstream words(node.data.bytes());
+    words >> entry.owner >> entry.value;
     entry.version = node.stat.version;
     return entry;
 }
 
 // Writes as ours the keys of the one that has gone which are ours now.
-void take_over(Session& session, const string& name, const folkmoot::Ring& before, const string& gone) {
-    const folkmoot::Ring after(session.children("/demo/group"));
+void take_over(Session& session, const string& name, const Ring& before, const string& gone) {
+    const Ring after = ring_of_members(session), without = before.without(gone);
     for (int key = 0; key < keys; key++) {
+        check(after.locate(key_name(key)) == without.locate(key_name(key)), "the ring of the live is the old one without the silent one");
         if (before.locate(key_name(key)) != gone || after.locate(key_name(key)) != name) continue;
         const Entry entry = read_key(session, key);
         check(entry.owner == gone && entry.value == value_of(key), "a key is as its old owner left it");
@@ -168,10 +183,10 @@ void take_over(Session& session, const string& name, const folkmoot::Ring& befor
 
 void work(folkmoot::Member& member, const string& name, int priority) {
     folkmoot::SessionOptions options;
-    options.timeout = silence;
-    options.heartbeat = folkmoot::Heartbeat::manual;
+    options.timeout_ms = silence_ms;
+    options.manual_heartbeat = true;
     Session session = member.session(options);
-    session.create("/demo/group/" + name, std::to_string(priority), folkmoot::CreateMode::ephemeral);
+    session.create("/demo/group/" + name, std::to_string(priority), FOLKMOOT_EPHEMERAL);
     wait_for_children(session, "/demo/group", workers);
     const string leader = elect(session, name, 1);
     done(session, "election-1", name, workers);
@@ -181,7 +196,7 @@ void work(folkmoot::Member& member, const string& name, int priority) {
     progress(name + ": " + std::to_string(increments) + " increments, " + std::to_string(retries) + " retries");
     done(session, "config", name, workers);
 
-    const folkmoot::Ring ring(session.children("/demo/group"));
+    const Ring ring = ring_of_members(session);
     for (int key = 0; key < keys; key++)
         if (ring.locate(key_name(key)) == name) session.create(data_path(key), name + " " + value_of(key));
     done(session, "keys", name, workers);
@@ -203,7 +218,7 @@ void work(folkmoot::Member& member, const string& name, int priority) {
 // ---------------------------------------------------------------------------------- organizer
 
 void print_members(Session& session) {
-    std::vector<string> members = session.children("/demo/group");
+    std::vector<string> members = session.children("/demo/group").names;
     std::sort(members.begin(), members.end());
     std::cout << "members:";
     for (const string& member : members) std::cout << " " << member;
@@ -220,7 +235,7 @@ string standing(Session& session, int term) {
 }
 
 // Who has written each key, checked against the ring.
-std::vector<Entry> read_keys(Session& session, const folkmoot::Ring& ring) {
+std::vector<Entry> read_keys(Session& session, const Ring& ring) {
     std::vector<Entry> entries;
     for (int key = 0; key < keys; key++) {
         entries.push_back(read_key(session, key));
@@ -231,10 +246,10 @@ std::vector<Entry> read_keys(Session& session, const folkmoot::Ring& ring) {
 }
 
 void scenario(const string& directory) {
-    folkmoot::Member member("file:" + directory);
+    folkmoot::Member member = folkmoot::Member::open("file:" + directory);
     Session session = member.session();
-    for (const char* path : {"group", "votes", "data", "done/election-1", "done/config", "done/keys", "done/takeover"})
-        session.ensure_path(string("/demo/") + path);
+    for (const char* path : {"", "/group", "/votes", "/data", "/done", "/done/election-1", "/done/config", "/done/keys", "/done/takeover"})
+        ensure(session, string("/demo") + path);
     session.create("/demo/config", "0");
 
     std::vector<std::thread> threads;
@@ -255,13 +270,13 @@ void scenario(const string& directory) {
     const string leader = standing(session, 1);
 
     wait_for_children(session, "/demo/done/config", workers);
-    const folkmoot::Node config = session.get("/demo/config");
-    const int value = std::stoi(config.data);
+    const folkmoot::Contents config = session.get("/demo/config");
+    const int value = std::stoi(config.data.bytes());
     check(value == workers * increments && config.stat.version == value, "no increment was lost");
     std::cout << "config: " << workers << " x " << increments << " increments, value " << value << ", version " << config.stat.version << "\n";
 
     wait_for_children(session, "/demo/done/keys", workers);
-    const folkmoot::Ring ring(session.children("/demo/group"));
+    const Ring ring = ring_of_members(session);
     const std::vector<Entry> before = read_keys(session, ring);
     std::cout << "BEFORE\nkey     owner\n";
     for (int key = 0; key < keys; key++) std::cout << key_name(key) << "   " << before[key].owner << "\n";
@@ -269,7 +284,7 @@ void scenario(const string& directory) {
     session.create("/demo/silence");
     wait_for_children(session, "/demo/done/takeover", workers - 1);
     check(!session.exists("/demo/group/" + leader), "the silent one has gone");
-    check(session.children("/demo/group").size() == workers - 1, "only the silent one has gone");
+    check(session.children("/demo/group").names.size() == workers - 1, "only the silent one has gone");
     print_members(session);
     standing(session, 2);
     // What the live compute is what the old ring without the silent one says.
@@ -297,8 +312,9 @@ string crash_path(int n) { return number("/demo/crash/n-%08d", n); }
 // Writes numbered znodes, and says each number once its write is acknowledged, until killed.
 void crash_writer(const string& directory) {
     Session session = folkmoot::open("file:" + directory);
-    session.ensure_path("/demo/crash");
-    for (int n = static_cast<int>(session.children("/demo/crash").size());; n++) {
+    ensure(session, "/demo");
+    ensure(session, "/demo/crash");
+    for (int n = static_cast<int>(session.children("/demo/crash").names.size());; n++) {
         session.create(crash_path(n), std::to_string(n));
         std::cout << n << std::endl;
     }
@@ -342,7 +358,7 @@ void crash(const string& program, const string& directory) {
 
         Session session = folkmoot::open("file:" + directory);
         for (int n : acknowledged) check(std::stoi(get(session, crash_path(n))) == n, "a znode has its number");
-        const size_t there = session.children("/demo/crash").size();
+        const size_t there = session.children("/demo/crash").names.size();
         // One write may have been made and not said, in each round.
         check(acknowledged.size() <= there && there <= acknowledged.size() + round, "nothing is there that nobody wrote");
         progress("crash " + std::to_string(round) + ": " + std::to_string(acknowledged.size()) + " acknowledged, " + std::to_string(there) + " there");
