@@ -245,26 +245,8 @@ std::vector<Entry> read_keys(Session& session, const Ring& ring) {
     return entries;
 }
 
-void scenario(const string& directory) {
-    folkmoot::Member member = folkmoot::Member::open("file:" + directory);
-    Session session = member.session();
-    for (const char* path : {"", "/group", "/votes", "/data", "/done", "/done/election-1", "/done/config", "/done/keys", "/done/takeover"})
-        ensure(session, string("/demo") + path);
-    session.create("/demo/config", "0");
-
-    std::vector<std::thread> threads;
-    for (int i = 0; i < workers; i++) {
-        threads.emplace_back([&member, i] {
-            try {
-                work(member, number("worker-%d", i + 1), workers - i);
-            } catch (const std::exception& error) {
-                // Whatever it was, the program must not wait for ever.
-                progress(number("worker-%d: ", i + 1) + error.what());
-                _exit(1);
-            }
-        });
-    }
-
+// Follows what the workers do, checks it and prints it.
+void organize(Session& session) {
     wait_for_children(session, "/demo/done/election-1", workers);
     print_members(session);
     const string leader = standing(session, 1);
@@ -302,6 +284,31 @@ void scenario(const string& directory) {
     std::cout << "moved: " << moves << " of " << keys << " keys\n";
 
     session.create("/demo/end");
+}
+
+// Runs a part of the scenario. If it fails, the others would wait for ever: the program ends.
+void guarded(const string& name, const std::function<void()>& part) {
+    try {
+        part();
+    } catch (const std::exception& error) {
+        progress(name + ": " + error.what());
+        _exit(1);
+    }
+}
+
+void scenario(const string& directory) {
+    folkmoot::Member member = folkmoot::Member::open("file:" + directory);
+    Session session = member.session();
+    for (const char* path : {"", "/group", "/votes", "/data", "/done", "/done/election-1", "/done/config", "/done/keys", "/done/takeover"})
+        ensure(session, string("/demo") + path);
+    session.create("/demo/config", "0");
+
+    std::vector<std::thread> threads;
+    for (int i = 0; i < workers; i++) {
+        const string name = number("worker-%d", i + 1);
+        threads.emplace_back([&member, name, i] { guarded(name, [&] { work(member, name, workers - i); }); });
+    }
+    guarded("organizer", [&] { organize(session); });
     for (std::thread& thread : threads) thread.join();
 }
 
@@ -383,6 +390,6 @@ int main(int argc, char** argv) {
         }
     } catch (const std::exception& error) {
         progress(error.what());
-        _exit(1); // workers may still run: nothing is taken apart under them
+        return 1;
     }
 }

@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 
 import folkmoot
 from folkmoot.hashing import Ring
 
 WORKERS = 5
+NAMES = [f"worker-{i + 1}" for i in range(WORKERS)]
 INCREMENTS = 50
 KEYS = [f"key-{i:02}" for i in range(60)]
 SILENCE = 1.0  # seconds without a heartbeat that end a session
@@ -175,59 +177,63 @@ def owners(session, ring):
     return found
 
 
+def organize(session):
+    """Follow what the workers do, check it and print it."""
+    wait_for_children(session, "/demo/done/election-1", WORKERS)
+    print("members:", " ".join(sorted(session.children("/demo/group"))))
+    leader = standing(session, 1)
+
+    wait_for_children(session, "/demo/done/config", WORKERS)
+    data, stat = session.get("/demo/config")
+    check(int(data) == stat.version == WORKERS * INCREMENTS, "no increment was lost")
+    print(f"config: {WORKERS} x {INCREMENTS} increments, value {int(data)}, version {stat.version}")
+
+    wait_for_children(session, "/demo/done/keys", WORKERS)
+    ring = Ring(session.children("/demo/group"))
+    before = owners(session, ring)
+    print("BEFORE\nkey     owner")
+    for key in KEYS:
+        print(key, " ", before[key])
+
+    session.create("/demo/silence")
+    wait_for_children(session, "/demo/done/takeover", WORKERS - 1)
+    members = session.children("/demo/group")
+    check(sorted(members) == [name for name in NAMES if name != leader], "only the silent one has gone")
+    print("members:", " ".join(sorted(members)))
+    standing(session, 2)
+    after = owners(session, ring.without_node(leader))
+    print("AFTER\nkey     before    after     value")
+    for key in KEYS:
+        moved = before[key] != after[key]
+        check(moved == (before[key] == leader), f"{key} moves if it was the silent one's, and only then")
+        check(session.exists(f"/demo/data/{key}").version == moved, f"{key} is written again only if it moves")
+        print(key, " ", before[key], "", after[key], "", value_of(key), "moved" if moved else "stays")
+    print(f"moved: {sum(before[key] != after[key] for key in KEYS)} of {len(KEYS)} keys")
+
+    session.create("/demo/end")
+
+
+def guarded(part, *arguments):
+    """Run a part of the scenario. If it fails, the others would wait for ever: the program ends."""
+    try:
+        part(*arguments)
+    except BaseException:
+        progress(traceback.format_exc())
+        os._exit(1)
+
+
 def scenario(directory):
     with folkmoot.Member.open(f"file:{directory}") as member, member.session() as session:
         for path in ("group", "votes", "data", "done/election-1", "done/config", "done/keys", "done/takeover"):
             session.ensure_path(f"/demo/{path}")
         session.create("/demo/config", b"0")
 
-        failures = []
-
-        def run(*worker):
-            try:
-                work(*worker)
-            except BaseException as error:  # whatever it was, the program must not wait for ever
-                failures.append(f"{worker[1]}: {error!r}")
-                progress(failures[-1])
-                os._exit(1)
-
-        names = [f"worker-{i}" for i in range(1, WORKERS + 1)]
-        threads = [threading.Thread(target=run, args=(member, name, WORKERS - i)) for i, name in enumerate(names)]
+        threads = [
+            threading.Thread(target=guarded, args=(work, member, name, WORKERS - i)) for i, name in enumerate(NAMES)
+        ]
         for thread in threads:
             thread.start()
-
-        wait_for_children(session, "/demo/done/election-1", WORKERS)
-        print("members:", " ".join(sorted(session.children("/demo/group"))))
-        leader = standing(session, 1)
-
-        wait_for_children(session, "/demo/done/config", WORKERS)
-        data, stat = session.get("/demo/config")
-        check(int(data) == stat.version == WORKERS * INCREMENTS, "no increment was lost")
-        print(f"config: {WORKERS} x {INCREMENTS} increments, value {int(data)}, version {stat.version}")
-
-        wait_for_children(session, "/demo/done/keys", WORKERS)
-        ring = Ring(session.children("/demo/group"))
-        before = owners(session, ring)
-        print("BEFORE\nkey     owner")
-        for key in KEYS:
-            print(key, " ", before[key])
-
-        session.create("/demo/silence")
-        wait_for_children(session, "/demo/done/takeover", WORKERS - 1)
-        members = session.children("/demo/group")
-        check(sorted(members) == [name for name in names if name != leader], "only the silent one has gone")
-        print("members:", " ".join(sorted(members)))
-        standing(session, 2)
-        after = owners(session, ring.without_node(leader))
-        print("AFTER\nkey     before    after     value")
-        for key in KEYS:
-            moved = before[key] != after[key]
-            check(moved == (before[key] == leader), f"{key} moves if it was the silent one's, and only then")
-            check(session.exists(f"/demo/data/{key}").version == moved, f"{key} is written again only if it moves")
-            print(key, " ", before[key], "", after[key], "", value_of(key), "moved" if moved else "stays")
-        print(f"moved: {sum(before[key] != after[key] for key in KEYS)} of {len(KEYS)} keys")
-
-        session.create("/demo/end")
+        guarded(organize, session)
         for thread in threads:
             thread.join()
 
