@@ -141,14 +141,13 @@ impl Dispatcher {
     /// adding, so looking again after clearing misses nothing.
     pub(crate) fn settle(&self) {
         let idle = || self.events.is_empty() && !self.events.is_finished() && self.state.lock().ended.is_empty();
-        if let Some(signal) = self.signal.get() {
-            if idle() {
+        if let Some(signal) = self.signal.get()
+            && idle() {
                 signal.clear();
                 if !idle() {
                     signal.raise();
                 }
             }
-        }
     }
 
     pub(crate) fn fd(&self) -> Result<i32> {
@@ -179,7 +178,18 @@ impl Dispatcher {
             id
         };
         let promise = Promise(self.clone(), id);
-        session.submit(request, Box::new(move |result| promise.0.ended(promise.1, result)));
+        // For C, nothing at the path of an `exists` is a status.
+        let exists = if let Request::Exists { path, .. } = &request { Some(path.clone()) } else { None };
+        session.submit(
+            request,
+            Box::new(move |result| {
+                let result = match (exists, result) {
+                    (Some(path), Ok(Reply::Done)) => Err(crate::session::absent(&path)),
+                    (_, result) => result,
+                };
+                promise.0.ended(promise.1, result);
+            }),
+        );
         Ok(())
     }
 
