@@ -1,7 +1,7 @@
 //! Session: the operations that have to be quick, and the way in for all others.
 //!
-//! A read with no write of this session under way is answered from memory: it keeps the GIL, since
-//! giving it away and taking it back costs more than the read. Everything else gives it away.
+//! A short read with no write of this session under way is answered from memory and keeps the GIL.
+//! Everything else gives it away.
 
 use crate::SLICE;
 use crate::convert::{self, interruptible, path_of, raised};
@@ -71,7 +71,9 @@ impl Session {
     /// Waits for the answer, whatever it takes, and heeds Ctrl-C.
     fn answer(&self, py: Python<'_>, request: Core) -> PyResult<Result<Reply>> {
         if answers_at_once(&request) && self.is_idle() {
-            return Ok(self.inner.call_blocking(request));
+            // Others grow with the tree. Keeping the GIL saves 0.13 us of 0.5.
+            let is_short = matches!(request, Core::Exists { .. } | Core::Get { .. } | Core::GetAcl { .. } | Core::WhoAmI);
+            return Ok(if is_short { self.inner.call_blocking(request) } else { py.detach(|| self.inner.call_blocking(request)) });
         }
         if self.in_memory {
             // Nothing to wait for but other writers: carried out on this thread, without a change of threads.

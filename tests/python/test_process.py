@@ -70,6 +70,22 @@ def test_ctrl_c_ends_a_wait(session: folkmoot.Session, thread: Callable[..., thr
 
 
 @POSIX
+def test_ctrl_c_between_and_in_writes(tmp_path: pathlib.Path) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    with folkmoot.open(f"file:{tmp_path}/data") as session:
+        session.create("/a")
+        timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                session.set("/a", b"x")
+        timer.join()
+        session.sync()
+        assert session.set("/a", b"y").version == session.get("/a")[1].version > 1
+
+
+@POSIX
 @pytest.mark.parametrize("ground", ["memory", "file"])
 def test_a_forked_child_is_told_and_never_hangs(ground: str, tmp_path: pathlib.Path) -> None:
     session = folkmoot.open("memory:" if ground == "memory" else f"file:{tmp_path}/data")
