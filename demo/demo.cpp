@@ -207,7 +207,8 @@ void work(folkmoot::Member& member, const string& name, int priority) {
         fall_silent(session);
         return;
     }
-    wait_until(session, [&] { return !session.exists("/demo/leader", true); });
+    // Not until /demo/leader is gone: the faster may have elected the next one by the time we look.
+    wait_until(session, [&] { return !session.exists("/demo/group/" + leader, true); });
     elect(session, name, 2);
     take_over(session, name, ring, leader);
     done(session, "takeover", name, workers - 1);

@@ -143,7 +143,8 @@ def work(member, name, priority):
         progress(f"{name} falls silent")
         fall_silent(session)
         return  # an expired session is not there to be closed
-    wait_until(session, lambda: session.exists("/demo/leader", watch=True) is None)
+    # Not until /demo/leader is gone: the faster may have elected the next one by the time we look.
+    wait_until(session, lambda: session.exists(f"/demo/group/{leader}", watch=True) is None)
     elect(session, name, 2)
     take_over(session, name, ring, leader)
     done(session, "takeover", name, WORKERS - 1)
