@@ -1,0 +1,643 @@
+/* folkmoot.hpp: the C++ door, C++11 and later, over folkmoot.h. Header only: link libfolkmoot.
+ *
+ * Handles are objects that free themselves and can be moved, not copied. Failures are thrown as
+ * folkmoot::Error; with FOLKMOOT_NO_EXCEPTIONS defined nothing is thrown: every operation returns a
+ * folkmoot::Result<T>, which is either a value or a status with its words. (Without it,
+ * operations return the T.)
+ *
+ *     folkmoot::Session session = folkmoot::open("memory:");
+ *     session.create("/a", "data");
+ *     folkmoot::Contents a = session.get("/a");        // a.data, a.stat.version
+ *
+ * Conventions of threads, fork and lifetimes are those at the head of folkmoot.h. No exception
+ * crosses a C frame: completions given as std::function must not throw (std::terminate is called).
+ */
+#ifndef FOLKMOOT_HPP
+#define FOLKMOOT_HPP
+
+#include "folkmoot.h"
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+#ifndef FOLKMOOT_NO_EXCEPTIONS
+#include <stdexcept>
+#endif
+
+namespace folkmoot {
+
+using Stat = folkmoot_stat;
+
+/* A status and its words. */
+struct Failure {
+    folkmoot_status status;
+    std::string text;
+};
+
+#ifndef FOLKMOOT_NO_EXCEPTIONS
+/* Why an operation failed. A program acts on status(), a person reads what(). */
+class Error : public std::runtime_error {
+public:
+    Error(folkmoot_status status, const std::string &text) : std::runtime_error(text), status_(status) {}
+    folkmoot_status status() const noexcept { return status_; }
+
+private:
+    folkmoot_status status_;
+};
+
+template <class T> using Result = T;
+#else
+/* A value, or why there is none. */
+template <class T> class Result {
+public:
+    Result(T value) : value_(std::move(value)), failure_{FOLKMOOT_OK, std::string()} {}
+    Result(Failure failure) : value_(), failure_(std::move(failure)) {}
+    bool ok() const noexcept { return failure_.status == FOLKMOOT_OK; }
+    explicit operator bool() const noexcept { return ok(); }
+    folkmoot_status status() const noexcept { return failure_.status; }
+    const std::string &text() const noexcept { return failure_.text; }
+    T &value() noexcept { return value_; }
+    T &operator*() noexcept { return value_; }
+    T *operator->() noexcept { return &value_; }
+
+private:
+    T value_;
+    Failure failure_;
+};
+
+template <> class Result<void> {
+public:
+    Result() : failure_{FOLKMOOT_OK, std::string()} {}
+    Result(Failure failure) : failure_(std::move(failure)) {}
+    bool ok() const noexcept { return failure_.status == FOLKMOOT_OK; }
+    explicit operator bool() const noexcept { return ok(); }
+    folkmoot_status status() const noexcept { return failure_.status; }
+    const std::string &text() const noexcept { return failure_.text; }
+
+private:
+    Failure failure_;
+};
+#endif
+
+namespace detail {
+inline Failure failure(folkmoot_status status) { return Failure{status, folkmoot_last_error()}; }
+
+#ifndef FOLKMOOT_NO_EXCEPTIONS
+#define FOLKMOOT_FAIL(status) throw ::folkmoot::Error(status, folkmoot_last_error())
+#else
+#define FOLKMOOT_FAIL(status) return ::folkmoot::detail::failure(status)
+#endif
+#define FOLKMOOT_TRY(call)                                                                         \
+    do {                                                                                           \
+        const folkmoot_status status_ = (call);                                                    \
+        if (status_ != FOLKMOOT_OK) FOLKMOOT_FAIL(status_);                                        \
+    } while (0)
+#ifndef FOLKMOOT_NO_EXCEPTIONS
+#define FOLKMOOT_DONE return
+#else
+#define FOLKMOOT_DONE return ::folkmoot::Result<void>()
+#endif
+
+template <class T, void (*Free)(T *)> struct Deleter {
+    void operator()(T *handle) const noexcept { Free(handle); }
+};
+template <class T, void (*Free)(T *)> using Handle = std::unique_ptr<T, Deleter<T, Free>>;
+
+inline std::vector<std::string> strings(const folkmoot_strings *list) {
+    std::vector<std::string> out;
+    for (size_t i = 0; i < folkmoot_strings_count(list); i++) out.push_back(folkmoot_strings_at(list, i));
+    return out;
+}
+} // namespace detail
+
+/* Data of a znode, null kept apart from empty. */
+class Data {
+public:
+    Data() : null_(true) {}
+    Data(std::string bytes) : bytes_(std::move(bytes)), null_(false) {}
+    Data(const char *text) : bytes_(text ? text : ""), null_(text == nullptr) {}
+    bool is_null() const noexcept { return null_; }
+    const std::string &bytes() const noexcept { return bytes_; }
+    const void *pointer() const noexcept { return null_ ? nullptr : bytes_.data(); }
+    size_t size() const noexcept { return bytes_.size(); }
+    bool operator==(const Data &other) const { return null_ == other.null_ && bytes_ == other.bytes_; }
+    bool operator!=(const Data &other) const { return !(*this == other); }
+
+private:
+    std::string bytes_;
+    bool null_;
+};
+
+struct Contents {
+    Data data;
+    Stat stat;
+};
+
+struct Created {
+    std::string path;
+    Stat stat;
+};
+
+struct Children {
+    std::vector<std::string> names;
+    Stat stat;
+};
+
+/* One entry of an ACL, or an identity. */
+struct Acl {
+    uint32_t perms;
+    std::string scheme;
+    std::string id;
+};
+
+struct AclOf {
+    std::vector<Acl> acl;
+    Stat stat;
+};
+
+struct Event {
+    int32_t kind;  /* FOLKMOOT_EVENT_; 0: none came in time; FOLKMOOT_EVENT_OVER: none will come */
+    int32_t state; /* FOLKMOOT_STATE_ */
+    std::string path;
+    int64_t zxid;
+    explicit operator bool() const noexcept { return kind != 0 && kind != -1000; }
+};
+#define FOLKMOOT_EVENT_OVER (-1000)
+
+/* How an operation ended: copied, so that it may be kept. */
+struct Outcome {
+    folkmoot_status status;
+    std::string error;
+    std::string path;
+    Data data;
+    Stat stat;
+    std::vector<std::string> names;
+    std::vector<Outcome> results;
+
+    static Outcome of(const folkmoot_result &r) {
+        Outcome out;
+        out.status = r.status;
+        out.error = r.error ? r.error : "";
+        out.path = r.path ? r.path : "";
+        if (r.data) out.data = Data(std::string(static_cast<const char *>(r.data), static_cast<size_t>(r.data_len)));
+        out.stat = r.stat;
+        out.names = detail::strings(r.names);
+        for (size_t i = 0; i < folkmoot_results_count(r.results); i++) out.results.push_back(of(*folkmoot_results_at(r.results, i)));
+        return out;
+    }
+};
+
+using Completion = std::function<void(const Outcome &)>;
+
+namespace detail {
+/* The C callback behind a std::function, which it frees. */
+extern "C" inline void folkmoot_hpp_complete(void *context, const folkmoot_result *result) noexcept {
+    std::unique_ptr<Completion> done(static_cast<Completion *>(context));
+    (*done)(Outcome::of(*result));
+}
+
+inline Event event(const folkmoot_event &e) { return Event{e.kind, e.state, e.path, e.zxid}; }
+inline Event no_event(folkmoot_status status) { return Event{status == FOLKMOOT_CLOSED ? FOLKMOOT_EVENT_OVER : 0, 0, std::string(), 0}; }
+
+/* Entries that point into `acl`. */
+inline std::vector<folkmoot_acl> entries(const std::vector<Acl> &acl) {
+    std::vector<folkmoot_acl> out;
+    for (const Acl &one : acl) out.push_back(folkmoot_acl{one.perms, one.scheme.c_str(), one.id.c_str()});
+    return out;
+}
+inline std::vector<Acl> acl(const folkmoot_acls *list) {
+    std::vector<Acl> out;
+    const folkmoot_acl *all = folkmoot_acls_entries(list);
+    for (size_t i = 0; i < folkmoot_acls_count(list); i++) out.push_back(Acl{all[i].perms, all[i].scheme, all[i].id});
+    return out;
+}
+
+struct CreateArguments {
+    std::vector<folkmoot_acl> entries;
+    folkmoot_create_options options;
+    CreateArguments(const std::vector<Acl> &acl, int64_t ttl_ms) : entries(detail::entries(acl)) {
+        options.size = sizeof options;
+        options.acl = entries.empty() ? nullptr : entries.data();
+        options.acl_count = entries.size();
+        options.ttl_ms = ttl_ms;
+    }
+};
+} // namespace detail
+
+/* A transaction being put together. */
+class Multi {
+public:
+    Multi() {
+        folkmoot_multi *handle = nullptr;
+        folkmoot_multi_new(&handle);
+        handle_.reset(handle);
+    }
+    /* Each adds an operation. What cannot be added is told by the commit. */
+    Multi &create(const std::string &path, const Data &data = Data(""), int32_t mode = FOLKMOOT_PERSISTENT,
+                  const std::vector<Acl> &acl = std::vector<Acl>(), int64_t ttl_ms = 0) {
+        detail::CreateArguments arguments(acl, ttl_ms);
+        return added(folkmoot_multi_create(handle_.get(), path.c_str(), data.pointer(), data.size(), mode, &arguments.options));
+    }
+    Multi &remove(const std::string &path, int32_t version = FOLKMOOT_ANY_VERSION) {
+        return added(folkmoot_multi_delete(handle_.get(), path.c_str(), version));
+    }
+    Multi &set(const std::string &path, const Data &data, int32_t version = FOLKMOOT_ANY_VERSION) {
+        return added(folkmoot_multi_set(handle_.get(), path.c_str(), data.pointer(), data.size(), version));
+    }
+    Multi &check(const std::string &path, int32_t version) { return added(folkmoot_multi_check(handle_.get(), path.c_str(), version)); }
+    Multi &get(const std::string &path) { return added(folkmoot_multi_get(handle_.get(), path.c_str())); }
+    Multi &children(const std::string &path) { return added(folkmoot_multi_children(handle_.get(), path.c_str())); }
+    const folkmoot_multi *handle() const noexcept { return handle_.get(); }
+    const Failure &failure() const noexcept { return failure_; }
+
+private:
+    Multi &added(folkmoot_status status) {
+        if (status != FOLKMOOT_OK && failure_.status == FOLKMOOT_OK) failure_ = detail::failure(status);
+        return *this;
+    }
+    detail::Handle<folkmoot_multi, folkmoot_multi_free> handle_;
+    Failure failure_ = Failure{FOLKMOOT_OK, std::string()};
+};
+
+/* A watch with a queue of its own. */
+class Watch {
+public:
+    Watch() = default;
+    explicit Watch(folkmoot_watch *handle) : handle_(handle) {}
+    /* The next event; false as a bool when none came in time or none will come. */
+    Result<Event> next(int32_t timeout_ms = -1) {
+        folkmoot_event e;
+        const folkmoot_status status = folkmoot_watch_next(handle_.get(), &e, timeout_ms);
+        if (status == FOLKMOOT_OPERATION_TIMEOUT || status == FOLKMOOT_CLOSED) return detail::no_event(status);
+        FOLKMOOT_TRY(status);
+        return detail::event(e);
+    }
+    Result<int> fd() {
+        int out = -1;
+        FOLKMOOT_TRY(folkmoot_watch_fd(handle_.get(), &out));
+        return out;
+    }
+    folkmoot_watch *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_watch, folkmoot_watch_free> handle_;
+};
+
+class Member;
+
+/* A session: the operations of folkmoot.h. */
+class Session {
+public:
+    Session() = default;
+    explicit Session(folkmoot_session *handle) : handle_(handle) {}
+
+    Result<Created> create(const std::string &path, const Data &data = Data(""), int32_t mode = FOLKMOOT_PERSISTENT,
+                           const std::vector<Acl> &acl = std::vector<Acl>(), int64_t ttl_ms = 0) {
+        detail::CreateArguments arguments(acl, ttl_ms);
+        std::vector<char> out(path.size() + 16);
+        Created made = Created();
+        FOLKMOOT_TRY(folkmoot_session_create(handle_.get(), path.c_str(), data.pointer(), data.size(), mode, &arguments.options, out.data(),
+                                             out.size(), &made.stat));
+        made.path = out.data();
+        return made;
+    }
+    Result<void> remove(const std::string &path, int32_t version = FOLKMOOT_ANY_VERSION) {
+        FOLKMOOT_TRY(folkmoot_session_delete(handle_.get(), path.c_str(), version));
+        FOLKMOOT_DONE;
+    }
+    /* Whether there is a znode; its counters go to `stat`. */
+    Result<bool> exists(const std::string &path, bool watch = false, Stat *stat = nullptr) {
+        const folkmoot_status status = folkmoot_session_exists(handle_.get(), path.c_str(), watch, stat);
+        if (status == FOLKMOOT_NO_NODE) return false;
+        FOLKMOOT_TRY(status);
+        return true;
+    }
+    Result<Contents> get(const std::string &path, bool watch = false) {
+        char *data = nullptr;
+        int64_t len = 0;
+        Contents out = Contents();
+        FOLKMOOT_TRY(folkmoot_session_get_alloc(handle_.get(), path.c_str(), watch, &data, &len, &out.stat));
+        std::unique_ptr<char, void (*)(void *)> owned(data, folkmoot_free);
+        if (data) out.data = Data(std::string(data, static_cast<size_t>(len)));
+        return out;
+    }
+    Result<Stat> set(const std::string &path, const Data &data, int32_t version = FOLKMOOT_ANY_VERSION) {
+        Stat out = Stat();
+        FOLKMOOT_TRY(folkmoot_session_set(handle_.get(), path.c_str(), data.pointer(), data.size(), version, &out));
+        return out;
+    }
+    Result<Children> children(const std::string &path, bool watch = false) {
+        folkmoot_strings *names = nullptr;
+        Children out = Children();
+        FOLKMOOT_TRY(folkmoot_session_children(handle_.get(), path.c_str(), watch, &names, &out.stat));
+        detail::Handle<folkmoot_strings, folkmoot_strings_free> owned(names);
+        out.names = detail::strings(names);
+        return out;
+    }
+    Result<AclOf> get_acl(const std::string &path) {
+        folkmoot_acls *list = nullptr;
+        AclOf out = AclOf();
+        FOLKMOOT_TRY(folkmoot_session_get_acl(handle_.get(), path.c_str(), &list, &out.stat));
+        detail::Handle<folkmoot_acls, folkmoot_acls_free> owned(list);
+        out.acl = detail::acl(list);
+        return out;
+    }
+    Result<Stat> set_acl(const std::string &path, const std::vector<Acl> &acl, int32_t version = FOLKMOOT_ANY_VERSION) {
+        Stat out = Stat();
+        const std::vector<folkmoot_acl> entries = detail::entries(acl);
+        FOLKMOOT_TRY(folkmoot_session_set_acl(handle_.get(), path.c_str(), entries.data(), entries.size(), version, &out));
+        return out;
+    }
+    /* One result for each operation. A transaction that failed is a failure here; with its results, use folkmoot_multi_commit. */
+    Result<std::vector<Outcome>> commit(const Multi &multi) { return answered(multi, folkmoot_multi_commit); }
+    Result<std::vector<Outcome>> read(const Multi &multi) { return answered(multi, folkmoot_multi_read); }
+    Result<void> sync(const std::string &path = "/") {
+        FOLKMOOT_TRY(folkmoot_session_sync(handle_.get(), path.c_str()));
+        FOLKMOOT_DONE;
+    }
+    Result<std::vector<std::string>> ephemerals(const std::string &prefix = "/") {
+        folkmoot_strings *paths = nullptr;
+        FOLKMOOT_TRY(folkmoot_session_ephemerals(handle_.get(), prefix.c_str(), &paths));
+        detail::Handle<folkmoot_strings, folkmoot_strings_free> owned(paths);
+        return detail::strings(paths);
+    }
+    Result<uint64_t> count_descendants(const std::string &path) {
+        uint64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_session_count_descendants(handle_.get(), path.c_str(), &out));
+        return out;
+    }
+    Result<void> add_watch(const std::string &path, int32_t mode = FOLKMOOT_WATCH_PERSISTENT) {
+        FOLKMOOT_TRY(folkmoot_session_add_watch(handle_.get(), path.c_str(), mode));
+        FOLKMOOT_DONE;
+    }
+    Result<void> remove_watches(const std::string &path, int32_t kind = FOLKMOOT_WATCHER_ANY) {
+        FOLKMOOT_TRY(folkmoot_session_remove_watches(handle_.get(), path.c_str(), kind));
+        FOLKMOOT_DONE;
+    }
+    Result<void> add_auth(const std::string &scheme, const std::string &credential) {
+        FOLKMOOT_TRY(folkmoot_session_add_auth(handle_.get(), scheme.c_str(), credential.data(), credential.size()));
+        FOLKMOOT_DONE;
+    }
+    Result<std::vector<Acl>> who_am_i() {
+        folkmoot_acls *list = nullptr;
+        FOLKMOOT_TRY(folkmoot_session_who_am_i(handle_.get(), &list));
+        detail::Handle<folkmoot_acls, folkmoot_acls_free> owned(list);
+        return detail::acl(list);
+    }
+    Result<Watch> watch(const std::string &path, int32_t mode = FOLKMOOT_WATCH_PERSISTENT) {
+        folkmoot_watch *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_watch_open(handle_.get(), path.c_str(), mode, &out));
+        return Watch(out);
+    }
+    /* The next event; false as a bool when none came in time or none will come. */
+    Result<Event> next_event(int32_t timeout_ms = -1) {
+        folkmoot_event e;
+        const folkmoot_status status = folkmoot_events_next(handle_.get(), &e, timeout_ms);
+        if (status == FOLKMOOT_OPERATION_TIMEOUT || status == FOLKMOOT_CLOSED) return detail::no_event(status);
+        FOLKMOOT_TRY(status);
+        return detail::event(e);
+    }
+    Result<int> fd() {
+        int out = -1;
+        FOLKMOOT_TRY(folkmoot_session_fd(handle_.get(), &out));
+        return out;
+    }
+    Result<size_t> dispatch(size_t max = 0) {
+        size_t out = 0;
+        FOLKMOOT_TRY(folkmoot_session_dispatch(handle_.get(), max, &out));
+        return out;
+    }
+    Result<void> drain(int32_t timeout_ms = -1) {
+        FOLKMOOT_TRY(folkmoot_session_drain(handle_.get(), timeout_ms));
+        FOLKMOOT_DONE;
+    }
+
+    /* Without waiting: `done` is called in dispatch or drain, or on the library's thread. */
+    Result<void> create_async(const std::string &path, const Data &data, int32_t mode, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_create_async(handle_.get(), path.c_str(), data.pointer(), data.size(), mode, nullptr, detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> remove_async(const std::string &path, int32_t version, Completion done) {
+        return started(done, [&](void *c) { return folkmoot_session_delete_async(handle_.get(), path.c_str(), version, detail::folkmoot_hpp_complete, c); });
+    }
+    Result<void> set_async(const std::string &path, const Data &data, int32_t version, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_set_async(handle_.get(), path.c_str(), data.pointer(), data.size(), version, detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> get_async(const std::string &path, bool watch, Completion done) {
+        return started(done, [&](void *c) { return folkmoot_session_get_async(handle_.get(), path.c_str(), watch, detail::folkmoot_hpp_complete, c); });
+    }
+    Result<void> exists_async(const std::string &path, bool watch, Completion done) {
+        return started(done, [&](void *c) { return folkmoot_session_exists_async(handle_.get(), path.c_str(), watch, detail::folkmoot_hpp_complete, c); });
+    }
+    Result<void> children_async(const std::string &path, bool watch, Completion done) {
+        return started(done, [&](void *c) { return folkmoot_session_children_async(handle_.get(), path.c_str(), watch, detail::folkmoot_hpp_complete, c); });
+    }
+    Result<void> sync_async(const std::string &path, Completion done) {
+        return started(done, [&](void *c) { return folkmoot_session_sync_async(handle_.get(), path.c_str(), detail::folkmoot_hpp_complete, c); });
+    }
+    Result<void> commit_async(const Multi &multi, Completion done) {
+        return started(done, [&](void *c) { return folkmoot_multi_commit_async(multi.handle(), handle_.get(), detail::folkmoot_hpp_complete, c); });
+    }
+
+    Result<int64_t> id() {
+        int64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_session_id(handle_.get(), &out));
+        return out;
+    }
+    Result<uint32_t> timeout_ms() {
+        uint32_t out = 0;
+        FOLKMOOT_TRY(folkmoot_session_timeout_ms(handle_.get(), &out));
+        return out;
+    }
+    Result<int32_t> state() {
+        int32_t out = 0;
+        FOLKMOOT_TRY(folkmoot_session_state(handle_.get(), &out));
+        return out;
+    }
+    Result<int64_t> zxid() {
+        int64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_session_zxid(handle_.get(), &out));
+        return out;
+    }
+    Result<void> touch() {
+        FOLKMOOT_TRY(folkmoot_session_touch(handle_.get()));
+        FOLKMOOT_DONE;
+    }
+    inline Result<Member> member();
+    /* Closes it now; the destructor does otherwise. */
+    Result<void> close() {
+        FOLKMOOT_TRY(folkmoot_session_close(handle_.get()));
+        FOLKMOOT_DONE;
+    }
+    folkmoot_session *handle() const noexcept { return handle_.get(); }
+
+private:
+    template <class Call> Result<std::vector<Outcome>> answered(const Multi &multi, Call call) {
+        if (multi.failure().status != FOLKMOOT_OK) {
+#ifndef FOLKMOOT_NO_EXCEPTIONS
+            throw Error(multi.failure().status, multi.failure().text);
+#else
+            return multi.failure();
+#endif
+        }
+        folkmoot_results *results = nullptr;
+        const folkmoot_status status = call(multi.handle(), handle_.get(), &results);
+        detail::Handle<folkmoot_results, folkmoot_results_free> owned(results);
+        FOLKMOOT_TRY(status);
+        std::vector<Outcome> out;
+        for (size_t i = 0; i < folkmoot_results_count(results); i++) out.push_back(Outcome::of(*folkmoot_results_at(results, i)));
+        return out;
+    }
+    template <class Start> Result<void> started(Completion &done, Start start) {
+        std::unique_ptr<Completion> context(new Completion(std::move(done)));
+        FOLKMOOT_TRY(start(context.get()));
+        context.release();
+        FOLKMOOT_DONE;
+    }
+    detail::Handle<folkmoot_session, folkmoot_session_free> handle_;
+};
+
+struct SessionOptions {
+    uint32_t timeout_ms = 0;
+    bool manual_heartbeat = false;
+    bool superuser = false;
+    bool dispatch_thread = false;
+};
+
+/* A member without a session. */
+class Member {
+public:
+    Member() = default;
+    explicit Member(folkmoot_member *handle) : handle_(handle) {}
+    static Result<Member> open(const std::string &target) {
+        folkmoot_member *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_member_open(target.c_str(), &out));
+        return Member(out);
+    }
+    Result<Session> session(const SessionOptions &asked = SessionOptions()) {
+        folkmoot_session_options options = FOLKMOOT_SESSION_OPTIONS_INIT;
+        options.timeout_ms = asked.timeout_ms;
+        options.heartbeat = asked.manual_heartbeat ? FOLKMOOT_HEARTBEAT_MANUAL : FOLKMOOT_HEARTBEAT_AUTO;
+        options.superuser = asked.superuser;
+        options.dispatch_thread = asked.dispatch_thread;
+        folkmoot_session *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_member_session(handle_.get(), &options, &out));
+        return Session(out);
+    }
+    Result<void> advance(uint64_t ms) {
+        FOLKMOOT_TRY(folkmoot_member_advance(handle_.get(), ms));
+        FOLKMOOT_DONE;
+    }
+    Result<int64_t> now_ms() {
+        int64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_member_now_ms(handle_.get(), &out));
+        return out;
+    }
+    Result<void> snapshot() {
+        FOLKMOOT_TRY(folkmoot_member_snapshot(handle_.get()));
+        FOLKMOOT_DONE;
+    }
+    /* What opening had to cut from the log's end; empty if nothing. */
+    Result<std::string> recovery() {
+        char *text = nullptr;
+        FOLKMOOT_TRY(folkmoot_member_recovery(handle_.get(), &text));
+        std::unique_ptr<char, void (*)(void *)> owned(text, folkmoot_free);
+        return std::string(text ? text : "");
+    }
+    Result<void> close() {
+        FOLKMOOT_TRY(folkmoot_member_close(handle_.get()));
+        FOLKMOOT_DONE;
+    }
+    folkmoot_member *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_member, folkmoot_member_free> handle_;
+};
+
+inline Result<Member> Session::member() {
+    folkmoot_member *out = nullptr;
+    FOLKMOOT_TRY(folkmoot_session_member(handle_.get(), &out));
+    return Member(out);
+}
+
+/* A session on the ground that `target` names. */
+inline Result<Session> open(const std::string &target) {
+    folkmoot_session *out = nullptr;
+    FOLKMOOT_TRY(folkmoot_open(target.c_str(), &out));
+    return Session(out);
+}
+
+/* A range of positions that changes hands; an empty name is no node. */
+struct Move {
+    uint64_t lo, hi;
+    std::string from, to;
+};
+
+/* A hash ring. Immutable: with and without give a new one. */
+class Ring {
+public:
+    Ring() = default;
+    explicit Ring(folkmoot_ring *handle) : handle_(handle) {}
+    static Result<Ring> make(uint64_t size = 0, uint32_t points_per_weight = 0) {
+        folkmoot_ring *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_ring_new(size, points_per_weight, &out));
+        return Ring(out);
+    }
+    Result<Ring> with(const std::string &node, uint32_t weight = 1) const {
+        folkmoot_ring *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_ring_with(handle_.get(), node.c_str(), weight, &out));
+        return Ring(out);
+    }
+    Result<Ring> with_all(const std::vector<std::string> &nodes) const {
+        std::vector<const char *> names;
+        for (const std::string &node : nodes) names.push_back(node.c_str());
+        folkmoot_ring *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_ring_with_all(handle_.get(), names.data(), nullptr, names.size(), &out));
+        return Ring(out);
+    }
+    Result<Ring> without(const std::string &node) const {
+        folkmoot_ring *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_ring_without(handle_.get(), node.c_str(), &out));
+        return Ring(out);
+    }
+    /* The owner of `key`; "" when there are no nodes. */
+    Result<std::string> locate(const std::string &key) const {
+        const char *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_ring_locate(handle_.get(), key.data(), key.size(), &out));
+        return std::string(out ? out : "");
+    }
+    Result<std::vector<std::string>> locate_n(const std::string &key, size_t max) const {
+        std::vector<const char *> names(max);
+        size_t count = 0;
+        FOLKMOOT_TRY(folkmoot_ring_locate_n(handle_.get(), key.data(), key.size(), max, names.data(), &count));
+        return std::vector<std::string>(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+    Result<std::vector<Move>> diff(const Ring &after) const {
+        folkmoot_moves *moves = nullptr;
+        FOLKMOOT_TRY(folkmoot_ring_diff(handle_.get(), after.handle_.get(), &moves));
+        detail::Handle<folkmoot_moves, folkmoot_moves_free> owned(moves);
+        std::vector<Move> out;
+        const folkmoot_move *all = folkmoot_moves_entries(moves);
+        for (size_t i = 0; i < folkmoot_moves_count(moves); i++)
+            out.push_back(Move{all[i].lo, all[i].hi, all[i].from ? all[i].from : "", all[i].to ? all[i].to : ""});
+        return out;
+    }
+    size_t size() const noexcept { return folkmoot_ring_count(handle_.get()); }
+    folkmoot_ring *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_ring, folkmoot_ring_free> handle_;
+};
+
+} // namespace folkmoot
+
+#undef FOLKMOOT_FAIL
+#undef FOLKMOOT_TRY
+#undef FOLKMOOT_DONE
+#endif

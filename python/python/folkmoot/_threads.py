@@ -1,0 +1,87 @@
+"""The threads that bring news from the core to Python.
+
+``folkmoot-callbacks`` runs the callbacks of watches, in order. ``folkmoot-asyncio`` only wakes event
+loops, so that a slow callback delays no coroutine. Each starts when first needed and stops at exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import Any, Optional
+
+from ._native import Mailbox
+
+log = logging.getLogger("folkmoot")
+
+
+class _Postman:
+    """One mailbox and the thread that empties it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._mailbox: Optional[Mailbox] = None
+        self._thread: Optional[threading.Thread] = None
+
+    def mailbox(self) -> Mailbox:
+        mailbox = self._mailbox
+        if mailbox is None:
+            with self._lock:
+                mailbox = self._mailbox
+                if mailbox is None:
+                    mailbox = Mailbox()
+                    self._thread = threading.Thread(target=_deliver, args=(mailbox,), name=self.name, daemon=True)
+                    self._thread.start()
+                    self._mailbox = mailbox
+        return mailbox
+
+    def stop(self) -> None:
+        mailbox, thread = self._mailbox, self._thread
+        if mailbox is not None and thread is not None:
+            mailbox.stop()
+            # A callback that hangs must not keep the program from ending.
+            thread.join(timeout=5.0)
+
+    def forget(self) -> None:
+        # After a fork: the thread is the parent's, and so may be the locks.
+        self.__init__(self.name)  # type: ignore[misc]
+
+
+def _deliver(mailbox: Mailbox) -> None:
+    while True:
+        notes = mailbox.take()
+        if notes is None:
+            return
+        for receiver, value, error in notes:
+            try:
+                receiver(value, error)
+            except BaseException:  # noqa: B036 - whatever a callback raises, the next one runs
+                log.exception("a callback failed: %r", receiver)
+        # Nothing of the last note is kept while waiting for the next.
+        del notes, receiver, value, error
+
+
+callbacks = _Postman("folkmoot-callbacks")
+loops = _Postman("folkmoot-asyncio")
+
+
+def _stop() -> None:
+    callbacks.stop()
+    loops.stop()
+
+
+def _forget() -> None:
+    callbacks.forget()
+    loops.forget()
+
+
+atexit.register(_stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def ignore(*_: Any) -> None:
+    """A receiver for answers nobody waits for."""

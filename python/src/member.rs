@@ -1,0 +1,50 @@
+//! Member: the participant in this process.
+
+use crate::convert::{interruptible, raised};
+use pyo3::prelude::*;
+
+/// A participant that lives in this process.
+#[pyclass(module = "folkmoot._native", frozen, subclass)]
+pub(crate) struct Member {
+    pub(crate) inner: folkmoot::Member,
+    /// No write waits for a disk.
+    pub(crate) in_memory: bool,
+}
+
+#[pymethods]
+impl Member {
+    #[new]
+    fn new(py: Python<'_>, target: String) -> PyResult<Self> {
+        let in_memory = target.starts_with("memory:");
+        let inner = interruptible(py, move || folkmoot::Member::open(&target))?;
+        Ok(Self { inner, in_memory })
+    }
+
+    /// Moves virtual time on by `ms` milliseconds.
+    fn advance(&self, py: Python<'_>, ms: u64) -> PyResult<()> {
+        py.detach(|| self.inner.advance(ms)).map_err(|error| raised(py, &error, None))
+    }
+
+    /// The member's time in milliseconds.
+    fn now_ms(&self) -> i64 {
+        self.inner.now_ms()
+    }
+
+    /// Writes a snapshot now and waits until it is on disk.
+    fn snapshot(&self, py: Python<'_>) -> PyResult<()> {
+        let member = self.inner.clone();
+        interruptible(py, move || member.snapshot())
+    }
+
+    /// What opening had to cut from the log's end, in words, or None.
+    #[getter]
+    fn recovery(&self) -> Option<String> {
+        self.inner.recovery()
+    }
+
+    /// Closes the member: sessions end, threads stop, files are closed.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let member = self.inner.clone();
+        interruptible(py, move || member.close())
+    }
+}
