@@ -386,10 +386,12 @@ static void run(struct command *c, struct command *parts, int count) {
         run_many(s, c->words[0], parts, count);
         return;
     }
-    if (path && unescape(path, path) != strlen(path)) {
-        /* No C string holds a NUL, so this door cannot be asked; a caller who has such bytes has to look for it. */
-        printf("BadArguments\n");
-        return;
+    if (path) {
+        /* No C string holds a NUL: the next control character, as wrong in a path, stands for it. */
+        size_t at = unescape(path, path);
+        while (at-- > 0) {
+            path[at] = path[at] ? path[at] : 1;
+        }
     }
     if (is(c, "create") || is(c, "create2")) {
         const char *data = data_of(c, &len);
