@@ -386,12 +386,14 @@ static void run(struct command *c, struct command *parts, int count) {
         run_many(s, c->words[0], parts, count);
         return;
     }
-    if (path) {
-        /* No C string holds a NUL: the next control character, as wrong in a path, stands for it. */
-        size_t at = unescape(path, path);
-        while (at-- > 0) {
-            path[at] = path[at] ? path[at] : 1;
+    if (path && unescape(path, path) != strlen(path)) {
+        /* No C string holds a NUL, so this door cannot be asked: that is for its caller to refuse. A
+         * write that was refused takes a transaction number; any other wrong path takes it here. */
+        if (!is(c, "get") && !is(c, "exists") && !is(c, "children") && !is(c, "getacl")) {
+            EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_session_create(s, "wrong", "", 0, FOLKMOOT_PERSISTENT, NULL, NULL, 0, NULL));
         }
+        printf("BadArguments\n");
+        return;
     }
     if (is(c, "create") || is(c, "create2")) {
         const char *data = data_of(c, &len);
