@@ -25,9 +25,7 @@ archive=$target/$dir/libfolkmoot_ffi.a
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Each function of the header is a root; what none of them needs goes.
-sed -n 's/^.*\(folkmoot_[a-z0-9_]*\)(.*$/\1/p' include/folkmoot.h | sort -u >"$work/all"
-nm -g --defined-only "$archive" 2>/dev/null | sed -n 's/^.* T \(folkmoot_[a-z0-9_]*\)$/\1/p' | sort -u >"$work/exported"
-roots=$(sed 's/^/-u /' "$work/exported")
+roots=$(sed -n 's/^[a-zA-Z].*[ *]\(folkmoot_[a-z0-9_]*\)(.*/-u \1/p' include/folkmoot.h | sort -u)
 # shellcheck disable=SC2086
 ld -r --gc-sections $roots --whole-archive "$archive" -o "$work/one.o"
 # Bitcode makes Debian's ar stop; the personality's reference has to stay global to be merged with other libraries'.
