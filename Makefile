@@ -29,9 +29,9 @@ cargo-test: tools
 	$(CARGO) test -q -p folkmoot --no-default-features --lib
 	$(CARGO) test -q -p folkmoot-sys -p folkmoot-ffi
 
-c-test: clib
+c-test: tools
 	$(call say,C and C++: every standard$(,) symbols$(,) fork$(,) leaks)
-	FOLKMOOT_LIB=$(CLIB) sh tests/c/run.sh
+	sh tests/c/run.sh $(CLIB) release
 
 python-test: python
 	$(call say,Python: pytest and stubtest)

@@ -333,13 +333,7 @@ fn snapshot(table: &mut Table, directory: &Path, quick: bool) {
     }
     let (alone, ..) = stall(&|| std::thread::sleep(took));
     table.row("longest write, no snapshot, as long", format!("{alone:.1} ms"), None, "", None);
-    table.row(
-        &format!("longest write beside a snapshot of {many}"),
-        format!("{worst:.1} ms"),
-        None,
-        "<= 50 ms",
-        Some(worst <= 50.0),
-    );
+    table.row(&format!("longest write beside a snapshot of {many}"), format!("{worst:.1} ms"), None, "<= 50 ms", Some(worst <= 50.0));
     table.row("  the snapshot itself, with writes beside", format!("{:.0} ms", took.as_secs_f64() * 1e3 / f64::from(rounds)), None, "", None);
     table.row("  writes beside it", format!("{}", made / rounds as u64), None, "", None);
     session.close_blocking().unwrap();

@@ -110,8 +110,14 @@ impl Machine {
     /// An empty machine. `seed` scatters its index and shows nowhere; `enforce_quota` must be the same on all members.
     pub fn new(seed: u64, enforce_quota: bool) -> Self {
         Self {
-            tree: Tree::new(seed), zxid: Zxid(0), secret: [0; 32], sessions: BTreeMap::new(), departed: BTreeMap::new(),
-            enforce_quota, seed, complete: true,
+            tree: Tree::new(seed),
+            zxid: Zxid(0),
+            secret: [0; 32],
+            sessions: BTreeMap::new(),
+            departed: BTreeMap::new(),
+            enforce_quota,
+            seed,
+            complete: true,
         }
     }
 
@@ -229,13 +235,22 @@ impl Machine {
         if write.number <= record.number {
             return match record.replies.iter().find(|(number, _)| *number == write.number) {
                 Some((_, reply)) => reply.clone(),
-                None => Err(Error::new(ErrorKind::OutcomeUnknown, format!("write {} of session {} was answered before, and its reply is not kept", write.number, write.session))),
+                None => Err(Error::new(
+                    ErrorKind::OutcomeUnknown,
+                    format!("write {} of session {} was answered before, and its reply is not kept", write.number, write.session),
+                )),
             };
         }
         if write.number != record.number + 1 || record.replies.len() >= IN_FLIGHT_MAX {
             return Err(Error::new(
                 ErrorKind::InvalidState,
-                format!("write {} of session {} comes after {} with {} unanswered; at most {IN_FLIGHT_MAX} can be", write.number, write.session, record.number, record.replies.len()),
+                format!(
+                    "write {} of session {} comes after {} with {} unanswered; at most {IN_FLIGHT_MAX} can be",
+                    write.number,
+                    write.session,
+                    record.number,
+                    record.replies.len()
+                ),
             ));
         }
         record.number = write.number;

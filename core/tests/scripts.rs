@@ -56,7 +56,11 @@ fn shown(raw: &[u8]) -> String {
         return "%6Eull".into();
     }
     raw.iter().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_graphic() && !b"%\"".contains(byte) { out.push(char::from(*byte)) } else { write!(out, "%{byte:02X}").expect("a string takes all") }
+        if byte.is_ascii_graphic() && !b"%\"".contains(byte) {
+            out.push(char::from(*byte))
+        } else {
+            write!(out, "%{byte:02X}").expect("a string takes all")
+        }
         out
     })
 }
@@ -188,7 +192,14 @@ impl Script {
         let owner = if stat.ephemeral_owner == 0 { "-" } else { self.owners.get(&stat.ephemeral_owner).map_or("?", String::as_str) };
         format!(
             "version={} cversion={} aversion={} owner={owner} len={} children={} czxid={} mzxid={} pzxid={}",
-            stat.version, stat.cversion, stat.aversion, stat.data_length, stat.num_children, self.zxid(stat.czxid), self.zxid(stat.mzxid), self.zxid(stat.pzxid)
+            stat.version,
+            stat.cversion,
+            stat.aversion,
+            stat.data_length,
+            stat.num_children,
+            self.zxid(stat.czxid),
+            self.zxid(stat.mzxid),
+            self.zxid(stat.pzxid)
         )
     }
 
@@ -204,7 +215,8 @@ impl Script {
             Reply::Paths(paths) => format!("ok {}", list(paths.clone())),
             Reply::Count(count) => format!("ok {count}"),
             Reply::Identities(identities) => {
-                let mut names: Vec<_> = identities.iter().map(|identity| format!("{}:{}", identity.scheme, identity.id.split(':').next().unwrap_or_default())).collect();
+                let mut names: Vec<_> =
+                    identities.iter().map(|identity| format!("{}:{}", identity.scheme, identity.id.split(':').next().unwrap_or_default())).collect();
                 names.sort();
                 format!("ok [{}]", names.join(" "))
             }
@@ -265,7 +277,11 @@ impl Script {
                 if results.is_empty() {
                     return vec!["none".into()];
                 }
-                results.iter().zip(with_stat).map(|(result, with_stat)| result.as_ref().map_or_else(|kind| kind.name().into(), |reply| self.reply(reply, with_stat))).collect()
+                results
+                    .iter()
+                    .zip(with_stat)
+                    .map(|(result, with_stat)| result.as_ref().map_or_else(|kind| kind.name().into(), |reply| self.reply(reply, with_stat)))
+                    .collect()
             }
             _ => {
                 let (request, with_stat) = request(&tokens);
@@ -310,7 +326,13 @@ fn run(file: &Path, content: &str, target: &str) -> Vec<String> {
         }
         let expected: Vec<_> = expected.iter().map(|(_, line)| (*line).to_owned()).collect();
         if actual != expected {
-            differences.push(format!("{}:{}\n  ZooKeeper: {}\n  here:      {}", file.display(), block[0].0 + 1, expected.join("\n             "), actual.join("\n             ")));
+            differences.push(format!(
+                "{}:{}\n  ZooKeeper: {}\n  here:      {}",
+                file.display(),
+                block[0].0 + 1,
+                expected.join("\n             "),
+                actual.join("\n             ")
+            ));
         }
     }
     differences

@@ -55,7 +55,8 @@ fn requests_under_way_keep_their_order_and_completions_do_not_wait() {
     let member = Member::open("memory:").expect("a member");
     let session = member.session(SessionOptions::default()).expect("a session");
     session.create_blocking("/n", b"", CreateMode::Persistent).expect("/n");
-    let calls: Vec<_> = (0..1000).map(|n: u32| session.call(Request::Set { path: "/n".into(), data: Some(n.to_le_bytes().as_slice().into()), version: -1 })).collect();
+    let calls: Vec<_> =
+        (0..1000).map(|n: u32| session.call(Request::Set { path: "/n".into(), data: Some(n.to_le_bytes().as_slice().into()), version: -1 })).collect();
     let (data, _) = session.get_blocking("/n", false).expect("/n");
     assert_eq!(data.as_deref(), Some(&999_u32.to_le_bytes()[..]), "a read sees the session's own writes");
     for call in calls {

@@ -156,11 +156,7 @@ pub unsafe extern "C" fn folkmoot_ring_with_all(
 ///
 /// FOLKMOOT_OK, _BAD_ARGUMENTS when node is not part of it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_ring_without(
-    ring: *const folkmoot_ring,
-    node: *const c_char,
-    ring_out: *mut *mut folkmoot_ring,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_ring_without(ring: *const folkmoot_ring, node: *const c_char, ring_out: *mut *mut folkmoot_ring) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         wanted(ring_out, "ring_out")?;
@@ -172,12 +168,7 @@ pub unsafe extern "C" fn folkmoot_ring_without(
 /// The node that owns key, which is key_len bytes; *node_out is NULL when there are no nodes.
 /// Valid until the ring is freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_ring_locate(
-    ring: *const folkmoot_ring,
-    key: *const c_void,
-    key_len: usize,
-    node_out: *mut *const c_char,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_ring_locate(ring: *const folkmoot_ring, key: *const c_void, key_len: usize, node_out: *mut *const c_char) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         wanted(node_out, "node_out")?;
@@ -220,12 +211,7 @@ pub unsafe extern "C" fn folkmoot_ring_locate_n(
 
 /// The position of key on the ring: what the ranges of folkmoot_ring_diff are made of.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_ring_position(
-    ring: *const folkmoot_ring,
-    key: *const c_void,
-    key_len: usize,
-    position_out: *mut u64,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_ring_position(ring: *const folkmoot_ring, key: *const c_void, key_len: usize, position_out: *mut u64) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         wanted(position_out, "position_out")?;
@@ -269,11 +255,7 @@ pub unsafe extern "C" fn folkmoot_ring_node(
 /// What changes hands from before to after, in ascending ranges, to be freed with
 /// folkmoot_moves_free. Both rings have the same size.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_ring_diff(
-    before: *const folkmoot_ring,
-    after: *const folkmoot_ring,
-    moves_out: *mut *mut folkmoot_moves,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_ring_diff(before: *const folkmoot_ring, after: *const folkmoot_ring, moves_out: *mut *mut folkmoot_moves) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         wanted(moves_out, "moves_out")?;
@@ -344,12 +326,7 @@ pub struct folkmoot_tally {
 
 /// A tally of term without votes, over all voters, alive or not. To be freed with folkmoot_tally_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_tally_new(
-    voters: *const folkmoot_voter,
-    count: usize,
-    term: u64,
-    tally_out: *mut *mut folkmoot_tally,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_tally_new(voters: *const folkmoot_voter, count: usize, term: u64, tally_out: *mut *mut folkmoot_tally) -> folkmoot_status {
     // SAFETY: the conventions: `count` voters.
     enter(|| unsafe {
         wanted(tally_out, "tally_out")?;
@@ -359,7 +336,8 @@ pub unsafe extern "C" fn folkmoot_tally_new(
         let voters = (0..count.min(folkmoot::election::VOTERS_MAX + 1))
             .map(|at| {
                 let voter = voters.add(at).read();
-                let priority = u8::try_from(voter.priority).map_err(|_| bad(format!("the priority of voter {} is {}; 255 is the most", voter.id, voter.priority)))?;
+                let priority =
+                    u8::try_from(voter.priority).map_err(|_| bad(format!("the priority of voter {} is {}; 255 is the most", voter.id, voter.priority)))?;
                 Ok(Voter { id: VoterId(voter.id), priority })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -435,12 +413,7 @@ pub unsafe extern "C" fn folkmoot_tally_votes(tally: *const folkmoot_tally, cand
 ///
 /// FOLKMOOT_OK, _INVALID_STATE when no one of them may hold office.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_tally_choose(
-    tally: *const folkmoot_tally,
-    live: *const u64,
-    count: usize,
-    candidate_out: *mut u64,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_tally_choose(tally: *const folkmoot_tally, live: *const u64, count: usize, candidate_out: *mut u64) -> folkmoot_status {
     // SAFETY: the conventions: `count` numbers.
     enter(|| unsafe {
         wanted(candidate_out, "candidate_out")?;
@@ -603,11 +576,7 @@ fn kind(kind: EventKind) -> i32 {
 /// A detector that suspects a peer after suspect_after_ms of silence and expires it after
 /// expire_after_ms, both counted from its last beat. To be freed with folkmoot_detector_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_detector_new(
-    suspect_after_ms: u64,
-    expire_after_ms: u64,
-    detector_out: *mut *mut folkmoot_detector,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_detector_new(suspect_after_ms: u64, expire_after_ms: u64, detector_out: *mut *mut folkmoot_detector) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         wanted(detector_out, "detector_out")?;
@@ -625,13 +594,7 @@ pub unsafe extern "C" fn folkmoot_detector_watch(detector: *mut folkmoot_detecto
 
 /// Takes in beat seq of peer, received at now_ms. heard_out, which may be NULL, is FOLKMOOT_HEARD_.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_detector_beat(
-    detector: *mut folkmoot_detector,
-    peer: u64,
-    seq: u64,
-    now_ms: u64,
-    heard_out: *mut i32,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_detector_beat(detector: *mut folkmoot_detector, peer: u64, seq: u64, now_ms: u64, heard_out: *mut i32) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         let heard = match plain_mut(detector, "detector")?.detector.beat(peer, seq, now_ms)? {

@@ -142,12 +142,13 @@ impl Dispatcher {
     pub(crate) fn settle(&self) {
         let idle = || self.events.is_empty() && !self.events.is_finished() && self.state.lock().ended.is_empty();
         if let Some(signal) = self.signal.get()
-            && idle() {
-                signal.clear();
-                if !idle() {
-                    signal.raise();
-                }
+            && idle()
+        {
+            signal.clear();
+            if !idle() {
+                signal.raise();
             }
+        }
     }
 
     pub(crate) fn fd(&self) -> Result<i32> {

@@ -43,11 +43,7 @@ unsafe fn next(events: &Events, event_out: *mut folkmoot_event, timeout_ms: i32)
 ///
 /// FOLKMOOT_OK, _OPERATION_TIMEOUT if none came, _CLOSED if none will come any more, _FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_events_next(
-    session: *const folkmoot_session,
-    event_out: *mut folkmoot_event,
-    timeout_ms: i32,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_events_next(session: *const folkmoot_session, event_out: *mut folkmoot_event, timeout_ms: i32) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         let session = borrow(session, "session")?;

@@ -21,8 +21,7 @@ fn quiet_panics() {
     INSTALL.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let ours = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false)
-                || std::thread::current().name().is_some_and(|name| name.starts_with("fm-"));
+            let ours = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false) || std::thread::current().name().is_some_and(|name| name.starts_with("fm-"));
             if ours {
                 let _ = PANIC.try_with(|text| *text.borrow_mut() = info.to_string().replace('\n', " "));
             } else {
@@ -41,9 +40,8 @@ pub(crate) fn set_last(error: &Error) {
 pub(crate) fn enter(body: impl FnOnce() -> Result<()>) -> folkmoot_status {
     quiet_panics();
     DEPTH.with(|depth| depth.set(depth.get() + 1));
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Panic, PANIC.with(|text| std::mem::take(&mut *text.borrow_mut()))))
-    });
+    let result =
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, PANIC.with(|text| std::mem::take(&mut *text.borrow_mut())))));
     DEPTH.with(|depth| depth.set(depth.get() - 1));
     match result {
         Ok(()) => 0,

@@ -512,11 +512,7 @@ pub unsafe extern "C" fn folkmoot_session_ephemerals(
 
 /// How many descendants a znode has.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn folkmoot_session_count_descendants(
-    session: *const folkmoot_session,
-    path: *const c_char,
-    count_out: *mut u64,
-) -> folkmoot_status {
+pub unsafe extern "C" fn folkmoot_session_count_descendants(session: *const folkmoot_session, path: *const c_char, count_out: *mut u64) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe {
         let session = borrow(session, "session")?;

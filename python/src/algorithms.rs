@@ -80,7 +80,9 @@ impl Ring {
     fn new(py: Python<'_>, nodes: Option<&Bound<'_, PyAny>>, size: Option<u64>, points_per_weight: Option<u32>) -> PyResult<Self> {
         use folkmoot::hashing::{POINTS_PER_WEIGHT, RING_SIZE};
         let nodes = nodes.map(weights).transpose()?.unwrap_or_default();
-        py.detach(|| CoreRing::with_options(size.unwrap_or(RING_SIZE), points_per_weight.unwrap_or(POINTS_PER_WEIGHT))?.with_all(nodes)).map(Self).map_err(|error| failed(py, error))
+        py.detach(|| CoreRing::with_options(size.unwrap_or(RING_SIZE), points_per_weight.unwrap_or(POINTS_PER_WEIGHT))?.with_all(nodes))
+            .map(Self)
+            .map_err(|error| failed(py, error))
     }
     /// The node that owns `key`; None only when there are no nodes.
     fn locate<'py>(&self, py: Python<'py>, key: Key) -> PyResult<Option<Bound<'py, PyString>>> {

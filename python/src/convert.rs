@@ -122,9 +122,7 @@ pub(crate) fn event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, 
 /// Interrupted, it leaves the work to finish by itself.
 pub(crate) fn interruptible<T: Send + 'static>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> PyResult<T> {
     let (send, receive) = channel();
-    std::thread::Builder::new()
-        .name("folkmoot-wait".into())
-        .spawn(move || drop(send.send(work())))?;
+    std::thread::Builder::new().name("folkmoot-wait".into()).spawn(move || drop(send.send(work())))?;
     // The receiver is Send but not Sync: it goes into the wait and comes back.
     let mut receive = receive;
     loop {

@@ -33,7 +33,14 @@ pub(crate) struct Session {
 fn answers_at_once(request: &Core) -> bool {
     matches!(
         request,
-        Core::Exists { .. } | Core::Get { .. } | Core::Children { .. } | Core::GetAcl { .. } | Core::MultiRead(_) | Core::Ephemerals { .. } | Core::CountDescendants { .. } | Core::WhoAmI
+        Core::Exists { .. }
+            | Core::Get { .. }
+            | Core::Children { .. }
+            | Core::GetAcl { .. }
+            | Core::MultiRead(_)
+            | Core::Ephemerals { .. }
+            | Core::CountDescendants { .. }
+            | Core::WhoAmI
     )
 }
 
@@ -117,7 +124,9 @@ impl Session {
         let timeout_ms = match timeout {
             None => 0,
             Some(seconds) if seconds > 0.0 => (seconds * 1000.0).clamp(1.0, f64::from(u32::MAX)) as u32,
-            Some(seconds) => return Err(raised(py, &Error::new(ErrorKind::BadArguments, format!("timeout is {seconds}; it is a number of seconds above 0")), None)),
+            Some(seconds) => {
+                return Err(raised(py, &Error::new(ErrorKind::BadArguments, format!("timeout is {seconds}; it is a number of seconds above 0")), None));
+            }
         };
         let heartbeat = match heartbeat {
             "auto" => Heartbeat::Auto,
@@ -216,7 +225,12 @@ impl Session {
     /// Any request; its answer goes into `mailbox`, for `receiver`.
     fn _submit(&self, request: &Request, mailbox: &Mailbox, receiver: Py<PyAny>) {
         self.under_way.fetch_add(1, Ordering::AcqRel);
-        let letter = Letter { slot: mailbox.0.clone(), under_way: self.under_way.clone(), path: path_of(&request.0).map(str::to_owned), receiver: Some(Arc::new(receiver)) };
+        let letter = Letter {
+            slot: mailbox.0.clone(),
+            under_way: self.under_way.clone(),
+            path: path_of(&request.0).map(str::to_owned),
+            receiver: Some(Arc::new(receiver)),
+        };
         self.inner.submit(request.0.clone(), Box::new(move |result| letter.send(result)));
     }
 
@@ -236,4 +250,3 @@ impl Session {
         interruptible(py, move || inner.close_blocking())
     }
 }
-

@@ -94,14 +94,7 @@ impl Ring {
     }
 
     fn empty(size: u64, points_per_weight: u32) -> Self {
-        Self {
-            size,
-            points_per_weight,
-            nodes: Arc::new([]),
-            positions: Arc::new([]),
-            owners: Arc::new([]),
-            index: RingIndex::new(&[], size),
-        }
+        Self { size, points_per_weight, nodes: Arc::new([]), positions: Arc::new([]), owners: Arc::new([]), index: RingIndex::new(&[], size) }
     }
 
     /// This ring with all of `nodes` at their weights, as [`Placement::with`] one after the other

@@ -11,14 +11,14 @@
 //! Not here: sending, clocks, and what to do about the silent.
 
 mod deadlines;
+#[cfg(test)]
+mod deadlines_tests;
 mod fixed_timeout;
+#[cfg(test)]
+mod fixed_timeout_tests;
 mod id_hash;
 mod schedule;
 mod wheel;
-#[cfg(test)]
-mod deadlines_tests;
-#[cfg(test)]
-mod fixed_timeout_tests;
 
 pub use deadlines::{Deadlines, Slot, TIMEOUT_MS_MAX};
 pub use fixed_timeout::{Event, EventKind, FixedTimeout, Heard, PEERS_MAX};

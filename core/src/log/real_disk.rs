@@ -68,9 +68,8 @@ impl RealDisk {
             }
             Err(error) => return Err(failed("locking it", &error.into())),
         }
-        let closed = ClosedInChild::new(lock.as_raw_fd()).ok_or_else(|| {
-            Error::new(ErrorKind::LimitExceeded, format!("{} directories and listeners are open", folkmoot_sys::FDS_MAX))
-        })?;
+        let closed = ClosedInChild::new(lock.as_raw_fd())
+            .ok_or_else(|| Error::new(ErrorKind::LimitExceeded, format!("{} directories and listeners are open", folkmoot_sys::FDS_MAX)))?;
         let pid = format!("{}\n", std::process::id());
         lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes())).map_err(|error| failed("writing its LOCK", &error))?;
         let disk = Self { path, directory, lock: Some((closed, lock)), generation: folkmoot_sys::generation() };

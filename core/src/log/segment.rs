@@ -10,8 +10,8 @@
 use super::{
     disk::{Disk, DiskFile, corrupt, disk_error, disk_failed, is_full},
     format::{
-        BadHeader, GROUP_SECTORS_MAX, GroupHeader, Mark, SECTOR, SegmentHeader, decode_body, decode_group_header,
-        decode_segment_header, encode_segment_header, mark,
+        BadHeader, GROUP_SECTORS_MAX, GroupHeader, Mark, SECTOR, SegmentHeader, decode_body, decode_group_header, decode_segment_header, encode_segment_header,
+        mark,
     },
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -112,9 +112,7 @@ impl Segment {
         let read = file.read_at(&mut sector, 0).map_err(|error| disk_error(disk, "reading", &name, &error))?;
         let header = decode_segment_header(&sector[..read]).map_err(|bad| match bad {
             BadHeader::Damaged(what) => corrupt(disk, &name, 0, what),
-            BadHeader::Unknown(format) => {
-                Error::new(ErrorKind::UnknownFormat, format!("{}/{name}: format {format}, this version reads 1", disk.describe()))
-            }
+            BadHeader::Unknown(format) => Error::new(ErrorKind::UnknownFormat, format!("{}/{name}: format {format}, this version reads 1", disk.describe())),
         })?;
         if header.epoch != epoch {
             return Err(corrupt(disk, &name, 0, &format!("the header tells epoch {:08x}", header.epoch)));
@@ -197,12 +195,7 @@ pub(super) fn peek(disk: &dyn Disk, segment: &Segment) -> Result<Option<GroupHea
 pub(super) type OnGroup<'a> = dyn FnMut(&GroupHeader, &[u8], u64) -> Result<()> + 'a;
 
 /// Reads every group of `segment` into `on_group` and finds the segment's end.
-pub(super) fn scan(
-    disk: &dyn Disk,
-    segment: &Segment,
-    expected: &mut Expected,
-    on_group: &mut OnGroup<'_>,
-) -> Result<End> {
+pub(super) fn scan(disk: &dyn Disk, segment: &Segment, expected: &mut Expected, on_group: &mut OnGroup<'_>) -> Result<End> {
     let epoch = segment.epoch;
     let mut reader = Reader::new(disk, segment);
     let mut flat = Vec::new();
@@ -237,8 +230,7 @@ pub(super) fn scan(
         for (number, sector) in sectors.chunks_exact(SECTOR).enumerate() {
             let place = at + number as u64;
             match mark(sector, place) {
-                Mark::Written { epoch: e, sequence, number: n }
-                    if e == epoch && sequence == header.sequence as u32 && n as usize == number => {}
+                Mark::Written { epoch: e, sequence, number: n } if e == epoch && sequence == header.sequence as u32 && n as usize == number => {}
                 Mark::Zero => whole = false,
                 Mark::Written { epoch: older, .. } if older < epoch => whole = false,
                 Mark::Written { .. } => return Err(reader.corrupt(place, "a sector of another group stands within a group")),

@@ -133,10 +133,7 @@ impl SnapshotWriter {
     /// [`ErrorKind::LimitExceeded`]: the record is longer than 64 MiB.
     pub fn record(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() > RECORD_BYTES_MAX {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("snapshot record of {} bytes, at most {RECORD_BYTES_MAX}", bytes.len()),
-            ));
+            return Err(Error::new(ErrorKind::LimitExceeded, format!("snapshot record of {} bytes, at most {RECORD_BYTES_MAX}", bytes.len())));
         }
         self.stream(&(bytes.len() as u32).to_le_bytes())?;
         self.stream(bytes)?;
@@ -228,9 +225,7 @@ pub(super) fn read(disk: &dyn Disk, index: u64, on_record: Option<&mut OnRecord<
     let read = file.read_at(&mut sector, 0).map_err(failed)?;
     let (_, [told, _term]) = decode_file_header(&sector[..read], MAGIC, FORMAT).map_err(|bad| match bad {
         BadHeader::Damaged(what) => damaged(0, what),
-        BadHeader::Unknown(format) => {
-            Error::new(ErrorKind::UnknownFormat, format!("{}/{name}: format {format}, this version reads {FORMAT}", disk.describe()))
-        }
+        BadHeader::Unknown(format) => Error::new(ErrorKind::UnknownFormat, format!("{}/{name}: format {format}, this version reads {FORMAT}", disk.describe())),
     })?;
     if told != index {
         return Err(damaged(0, &format!("the header tells index {told}")));

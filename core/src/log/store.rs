@@ -131,9 +131,7 @@ impl Store {
                 found.push(index);
             } else if let Some(epoch) = number_in(&name, "spare-", 8) {
                 spares.push(spare_name(epoch as u32));
-            } else if name.strip_suffix(".new").is_some_and(|name| {
-                number_in(name, "log-", 8).is_some() || number_in(name, "snapshot-", 16).is_some()
-            }) {
+            } else if name.strip_suffix(".new").is_some_and(|name| number_in(name, "log-", 8).is_some() || number_in(name, "snapshot-", 16).is_some()) {
                 disk.remove(&name).map_err(|error| disk_error(&*disk, "removing", &name, &error))?;
             }
         }

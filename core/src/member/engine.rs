@@ -20,8 +20,8 @@ use super::target::{Ground, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::limits::{
-    FRAME_BYTES_MAX, GROUP_BYTES_MAX, IDENTITIES_MAX, IN_FLIGHT_MAX, QUEUE_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_DEFAULT, SESSION_TIMEOUT_MS_FLOOR,
-    TICK_MS_EMBEDDED,
+    FRAME_BYTES_MAX, GROUP_BYTES_MAX, IDENTITIES_MAX, IN_FLIGHT_MAX, QUEUE_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_DEFAULT,
+    SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED,
 };
 use crate::log::{RealDisk, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Write};
@@ -350,8 +350,8 @@ fn recover(path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Ma
         StoreOptions::default(),
         &mut |record| machine.borrow_mut().get_or_insert_with(|| Machine::to_load(seed, enforce_quota)).load(record),
         &mut |index, bytes| {
-            let entry: Entry =
-                postcard::from_bytes(bytes).map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: entry {index} of the log cannot be read: {error}", path.display())))?;
+            let entry: Entry = postcard::from_bytes(bytes)
+                .map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: entry {index} of the log cannot be read: {error}", path.display())))?;
             let mut machine = machine.borrow_mut();
             let machine = machine.get_or_insert_with(|| Machine::new(seed, enforce_quota));
             if !machine.is_complete() {
@@ -678,9 +678,7 @@ impl Core {
             while total < GROUP_BYTES_MAX {
                 let Some(mut item) = queue.items.pop_front() else { break };
                 let entry = self.entry(&mut item, time_ms, &state.machine, &mut numbers);
-                if is_durable
-                    && let Some(entry) = &entry
-                {
+                if is_durable && let Some(entry) = &entry {
                     match encode(entry) {
                         Ok(encoded) => {
                             total += encoded.len();
@@ -746,7 +744,8 @@ impl Core {
             Work::Close { expired } => Some(Entry::Close { session, expired: *expired, time_ms }),
             Work::Sweep(path) => Some(Entry::Sweep { path: std::mem::take(path), time_ms }),
             Work::Write(request) => {
-                let (number, answered) = numbers.entry(session).or_insert_with(|| machine.session(session).map_or((0, 0), |record| (record.number, record.number)));
+                let (number, answered) =
+                    numbers.entry(session).or_insert_with(|| machine.session(session).map_or((0, 0), |record| (record.number, record.number)));
                 *number += 1;
                 Some(Entry::Write(Box::new(Write {
                     session,
@@ -857,8 +856,12 @@ impl Core {
                 Ok(Reply::Done)
             }
             Request::AddWatch { path, mode } => self.watches.lock().add_lasting(path, core.watcher, *mode).map(|()| Reply::Done),
-            Request::RemoveWatches { path, kind } => self.watches.lock().remove(path, core.watcher, *kind).then_some(Reply::Done).ok_or_else(|| no_watcher(path, *kind)),
-            Request::CheckWatches { path, kind } => self.watches.lock().contains(path, core.watcher, *kind).then_some(Reply::Done).ok_or_else(|| no_watcher(path, *kind)),
+            Request::RemoveWatches { path, kind } => {
+                self.watches.lock().remove(path, core.watcher, *kind).then_some(Reply::Done).ok_or_else(|| no_watcher(path, *kind))
+            }
+            Request::CheckWatches { path, kind } => {
+                self.watches.lock().contains(path, core.watcher, *kind).then_some(Reply::Done).ok_or_else(|| no_watcher(path, *kind))
+            }
             Request::Exists { path, watch } => {
                 let found = state.machine.read(request, &core.requester());
                 let missing = found.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoNode);
@@ -922,10 +925,15 @@ fn encode(entry: &Entry) -> Result<Vec<u8>> {
 fn size(request: &Request) -> usize {
     match request {
         Request::Create { path, data, acl, .. } => {
-            path.len() + data.as_ref().map_or(0, |data| data.len()) + acl.iter().map(|entry| 12 + entry.identity.scheme.len() + entry.identity.id.len()).sum::<usize>() + 16
+            path.len()
+                + data.as_ref().map_or(0, |data| data.len())
+                + acl.iter().map(|entry| 12 + entry.identity.scheme.len() + entry.identity.id.len()).sum::<usize>()
+                + 16
         }
         Request::Set { path, data, .. } => path.len() + data.as_ref().map_or(0, |data| data.len()) + 12,
-        Request::SetAcl { path, acl, .. } => path.len() + acl.iter().map(|entry| 12 + entry.identity.scheme.len() + entry.identity.id.len()).sum::<usize>() + 12,
+        Request::SetAcl { path, acl, .. } => {
+            path.len() + acl.iter().map(|entry| 12 + entry.identity.scheme.len() + entry.identity.id.len()).sum::<usize>() + 12
+        }
         Request::Delete { path, .. } | Request::Check { path, .. } => path.len() + 8,
         Request::Multi(requests) => requests.iter().map(|request| 9 + size(request)).sum(),
         _ => 0,

@@ -5,10 +5,10 @@
 //!
 //! Not here: what an operation does (`machine`), who keeps the session alive (`engine`).
 
+use super::Member;
 use super::call::{Call, Completion};
 use super::engine::{Engine, SessionCore, WatcherHandle};
 use super::events::Events;
-use super::Member;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::request::{Acl, CreateMode, Data, Identity, Reply, Request, SessionState, Stat, WatchKind, WatchMode};

@@ -6,8 +6,8 @@
 //!
 //! The index is split in 256 tables by hash, so that growing one never stops writes for long.
 
-use crate::request::{Acl, CONTAINER_OWNER, Data, Stat, TTL_OWNER_MARK};
 use crate::ids::Zxid;
+use crate::request::{Acl, CONTAINER_OWNER, Data, Stat, TTL_OWNER_MARK};
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -50,16 +50,28 @@ pub(crate) struct Znode {
 impl Znode {
     fn free() -> Self {
         Self {
-            name: SmolStr::default(), data: None, czxid: 0, mzxid: 0, pzxid: 0, ctime: 0, mtime: 0, owner: 0,
-            version: 0, creates: 0, aversion: 0, children: 0, parent: FREE, newest: NONE, older: NONE, newer: NONE, acl: 0,
+            name: SmolStr::default(),
+            data: None,
+            czxid: 0,
+            mzxid: 0,
+            pzxid: 0,
+            ctime: 0,
+            mtime: 0,
+            owner: 0,
+            version: 0,
+            creates: 0,
+            aversion: 0,
+            children: 0,
+            parent: FREE,
+            newest: NONE,
+            older: NONE,
+            newer: NONE,
+            acl: 0,
         }
     }
 
     pub(super) fn new(name: &str, data: Data, zxid: Zxid, time_ms: i64, owner: i64, acl: u32) -> Self {
-        Self {
-            name: name.into(), data, czxid: zxid.0, mzxid: zxid.0, pzxid: zxid.0, ctime: time_ms, mtime: time_ms, owner, acl,
-            ..Self::free()
-        }
+        Self { name: name.into(), data, czxid: zxid.0, mzxid: zxid.0, pzxid: zxid.0, ctime: time_ms, mtime: time_ms, owner, acl, ..Self::free() }
     }
 
     pub(super) fn is_free(&self) -> bool {
@@ -68,14 +80,19 @@ impl Znode {
 
     pub(super) fn stat(&self) -> Stat {
         Stat {
-            czxid: Zxid(self.czxid), mzxid: Zxid(self.mzxid), pzxid: Zxid(self.pzxid), ctime: self.ctime, mtime: self.mtime,
+            czxid: Zxid(self.czxid),
+            mzxid: Zxid(self.mzxid),
+            pzxid: Zxid(self.pzxid),
+            ctime: self.ctime,
+            mtime: self.mtime,
             version: self.version,
             // Creations and deletions both count, and deletions are the creations that are not there any more.
             cversion: self.creates.wrapping_mul(2).wrapping_sub(self.children as i32),
             aversion: self.aversion,
             // The marks of containers and TTL znodes are for ourselves, as in ZooKeeper.
             ephemeral_owner: self.ephemeral_of().unwrap_or(0),
-            data_length: self.data.as_ref().map_or(0, |data| data.len() as i32), num_children: self.children as i32,
+            data_length: self.data.as_ref().map_or(0, |data| data.len() as i32),
+            num_children: self.children as i32,
         }
     }
 
@@ -344,7 +361,11 @@ impl Acls {
     /// After loading: places nobody uses are free.
     pub(super) fn settle(&mut self) {
         for (id, (acl, users)) in self.lists.iter().enumerate() {
-            if *users == 0 { self.free.push(id as u32) } else { self.places.insert(acl.clone(), id as u32); }
+            if *users == 0 {
+                self.free.push(id as u32)
+            } else {
+                self.places.insert(acl.clone(), id as u32);
+            }
         }
     }
 }

@@ -243,7 +243,11 @@ impl<'t, 'c> Transaction<'t, 'c> {
         if znode.children > 0 {
             return Err(Error::new(ErrorKind::NotEmpty, format!("{path} has {} children", znode.children)));
         }
-        let due = if znode.owner == CONTAINER_OWNER { znode.creates > 0 } else { znode.ttl_ms().is_some_and(|ttl| znode.mtime.saturating_add(ttl) < self.with.time_ms) };
+        let due = if znode.owner == CONTAINER_OWNER {
+            znode.creates > 0
+        } else {
+            znode.ttl_ms().is_some_and(|ttl| znode.mtime.saturating_add(ttl) < self.with.time_ms)
+        };
         if !due {
             return Err(Error::new(ErrorKind::BadVersion, format!("{path} is not due")));
         }

@@ -57,9 +57,7 @@ impl ClosedInChild {
     /// Registers `fd`; `None` when [`FDS_MAX`] are registered already.
     pub fn new(fd: i32) -> Option<Self> {
         install();
-        FDS.iter()
-            .position(|slot| slot.compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst).is_ok())
-            .map(Self)
+        FDS.iter().position(|slot| slot.compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst).is_ok()).map(Self)
     }
 }
 
