@@ -49,6 +49,38 @@ fn a_closed_member_frees_its_directory_and_answers_closed() {
     open(folder.path());
 }
 
+/// Goal: whoever holds the log for something else than writing leaves no write unnoticed. Method: one writer
+/// that blocks, and nobody else who would look into the queue, beside snapshots.
+#[test]
+fn writes_go_on_beside_snapshots() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (member, session) = open(folder.path());
+    session.create_blocking("/n", b"", CreateMode::Persistent).expect("/n");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let made: u32 = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..1)
+            .map(|_| {
+                let session = member.session(SessionOptions::default()).expect("a session");
+                let stop = &stop;
+                scope.spawn(move || {
+                    let mut made = 0;
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        session.set_blocking("/n", b"x", -1).expect("a write");
+                        made += 1;
+                    }
+                    made
+                })
+            })
+            .collect();
+        for _ in 0..200 {
+            member.snapshot().expect("a snapshot");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        writers.into_iter().map(|writer| writer.join().expect("a writer")).sum()
+    });
+    assert_eq!(session.get_blocking("/n", false).expect("/n").1.version, i32::try_from(made).expect("few"));
+}
+
 /// Goal: no acknowledged write is lost to SIGKILL. Method: this very program, started again as the writer below,
 /// prints the number of each write once it is acknowledged, and is killed while it goes on.
 #[test]

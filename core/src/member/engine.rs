@@ -268,21 +268,19 @@ impl Engine {
 
     pub(super) fn snapshot(&self) -> Result<()> {
         self.check()?;
-        let mut committer = self.committer.lock();
-        if let Some(thread) = committer.snapshotting.take() {
-            drop(committer);
-            let _ = thread.join();
-            committer = self.committer.lock();
-        }
-        self.start_snapshot(&mut committer)?;
-        let thread = committer.snapshotting.take();
-        drop(committer);
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.await_snapshot();
+        self.with_committer(|committer| self.start_snapshot(committer))?;
+        self.await_snapshot();
         match self.snapshot_error.lock().clone() {
             Some(error) => Err(error),
             None => self.check(),
+        }
+    }
+
+    fn await_snapshot(&self) {
+        let thread = self.with_committer(|committer| committer.snapshotting.take());
+        if let Some(thread) = thread {
+            let _ = thread.join();
         }
     }
 
@@ -295,13 +293,8 @@ impl Engine {
             let _ = self.wait_for(Some(core), Work::Close { expired: false });
         }
         self.stop();
-        let mut committer = self.committer.lock();
-        let snapshotting = committer.snapshotting.take();
-        drop(committer);
-        if let Some(thread) = snapshotting {
-            let _ = thread.join();
-        }
-        self.committer.lock().store = None;
+        self.await_snapshot();
+        self.with_committer(|committer| committer.store = None);
         self.fail(Error::new(ErrorKind::Closed, "the member was closed"));
         Ok(())
     }
@@ -330,10 +323,7 @@ impl Drop for Engine {
             return;
         }
         self.stop();
-        let snapshotting = self.committer.lock().snapshotting.take();
-        if let Some(thread) = snapshotting {
-            let _ = thread.join();
-        }
+        self.await_snapshot();
     }
 }
 
@@ -508,6 +498,16 @@ impl Core {
         }
         queue.items.push_back(Item { core, work, done });
         Ok(())
+    }
+
+    /// Holds the committer for something else than a group. A write that found it held meanwhile is then
+    /// handed to the member's thread: its caller waits and will not look again.
+    fn with_committer<R>(&self, work: impl FnOnce(&mut Committer) -> R) -> R {
+        let result = work(&mut self.committer.lock());
+        if !self.queue.lock().items.is_empty() {
+            self.kick();
+        }
+        result
     }
 
     fn kick(&self) {
@@ -901,7 +901,8 @@ impl Core {
             };
             drop(frozen);
             let Some(core) = me.upgrade() else { return };
-            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done)));
+            let finished =
+                outcome.and_then(|done| core.with_committer(|committer| committer.store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done))));
             if let Err(error) = finished {
                 tracing::warn!("no snapshot: {error}");
                 *core.snapshot_error.lock() = Some(error);
