@@ -271,12 +271,16 @@ impl Engine {
         let mut committer = self.committer.lock();
         if let Some(thread) = committer.snapshotting.take() {
             drop(committer);
+            self.kick();
             let _ = thread.join();
             committer = self.committer.lock();
         }
-        self.start_snapshot(&mut committer)?;
+        let started = self.start_snapshot(&mut committer);
         let thread = committer.snapshotting.take();
         drop(committer);
+        // Who found the committer taken counts on its holder to look at the queue.
+        self.kick();
+        started?;
         if let Some(thread) = thread {
             let _ = thread.join();
         }
@@ -899,6 +903,7 @@ impl Core {
             drop(frozen);
             let Some(core) = me.upgrade() else { return };
             let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done)));
+            core.kick();
             if let Err(error) = finished {
                 tracing::warn!("no snapshot: {error}");
                 *core.snapshot_error.lock() = Some(error);
