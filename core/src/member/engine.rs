@@ -590,10 +590,12 @@ impl Core {
         let now = self.clock.steady_ms();
         let mut silent = Vec::new();
         loop {
-            let Some((_, id)) = self.queue.lock().timers.first().copied().filter(|(at, _)| *at <= now) else { break };
+            let Some((at, id)) = self.queue.lock().timers.first().copied().filter(|(at, _)| *at <= now) else { break };
             let core = self.state.read().sessions.get(&id).cloned();
             let mut queue = self.queue.lock();
-            queue.timers.pop_first();
+            if !queue.timers.remove(&(at, id)) {
+                continue;
+            }
             if let Some(core) = core.filter(|core| core.state() == SessionState::Connected) {
                 let deadline = core.heard_ms.load(Ordering::Relaxed) + i64::from(core.timeout_ms);
                 if deadline > now {
