@@ -574,7 +574,8 @@ impl Core {
         loop {
             let timer = self.queue.lock().timers.first().map_or(i64::MAX, |(at, _)| *at);
             let next = timer.min(self.due_ms.load(Ordering::SeqCst));
-            if next > until {
+            // The greatest time also says that nothing is due.
+            if next > until || next == i64::MAX {
                 break;
             }
             self.clock.set(next);
@@ -597,7 +598,7 @@ impl Core {
                 continue;
             }
             if let Some(core) = core.filter(|core| core.state() == SessionState::Connected) {
-                let deadline = core.heard_ms.load(Ordering::Relaxed) + i64::from(core.timeout_ms);
+                let deadline = core.heard_ms.load(Ordering::Relaxed).saturating_add(i64::from(core.timeout_ms));
                 if deadline > now {
                     queue.timers.insert((deadline, id));
                 } else {
@@ -817,7 +818,7 @@ impl Core {
             let now = self.clock.steady_ms();
             core.heard_ms.fetch_max(now, Ordering::Relaxed);
             let mut queue = self.queue.lock();
-            queue.timers.insert((now + i64::from(core.timeout_ms), core.id));
+            queue.timers.insert((now.saturating_add(i64::from(core.timeout_ms)), core.id));
             queue.kicked = true;
             drop(queue);
             self.wake.notify_one();
