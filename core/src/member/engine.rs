@@ -268,6 +268,7 @@ impl Engine {
 
     pub(super) fn snapshot(&self) -> Result<()> {
         self.check()?;
+        may_wait()?;
         let mut committer = self.committer.lock();
         if let Some(thread) = committer.snapshotting.take() {
             drop(committer);
@@ -294,6 +295,7 @@ impl Engine {
         if self.is_forked() {
             return Err(forked());
         }
+        may_wait()?;
         let open: Vec<_> = self.state.read().sessions.values().cloned().collect();
         for core in open {
             let _ = self.wait_for(Some(core), Work::Close { expired: false });
@@ -343,6 +345,14 @@ impl Drop for Engine {
 
 fn forked() -> Error {
     Error::new(ErrorKind::Forked, "this process was forked: the handle belongs to its parent, open another")
+}
+
+/// Inside a completion nothing can be waited for: the completion is what others wait for.
+fn may_wait() -> Result<()> {
+    if COMPLETING.get() {
+        return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
+    }
+    Ok(())
 }
 
 /// Brings a directory's state back.
@@ -525,9 +535,7 @@ impl Core {
 
     /// Puts work in the queue and blocks until it is done, carrying it out here if nobody else is at it.
     fn wait_for(&self, core: Option<Arc<SessionCore>>, work: Work) -> Result<Reply> {
-        if COMPLETING.get() {
-            return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
-        }
+        may_wait()?;
         let (call, done) = Call::pair();
         if let Err((error, _)) = self.enqueue(core, work, done) {
             return Err(error);
@@ -570,6 +578,7 @@ impl Core {
         if !self.clock.is_virtual() {
             return Err(Error::new(ErrorKind::InvalidState, "time can be moved only if the target says time=virtual"));
         }
+        may_wait()?;
         let until = self.clock.steady_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
         loop {
             let timer = self.queue.lock().timers.first().map_or(i64::MAX, |(at, _)| *at);
