@@ -335,6 +335,11 @@ impl Drop for Engine {
             std::mem::forget(self.thread.get_mut().take());
             return;
         }
+        if COMPLETING.get() {
+            // The committer is held by this very thread. The member's own ends by itself, and frees the rest.
+            self.thread.get_mut().take();
+            return self.stop();
+        }
         self.stop();
         let snapshotting = self.committer.lock().snapshotting.take();
         if let Some(thread) = snapshotting {
