@@ -261,6 +261,7 @@ impl Engine {
         let watcher = WatcherId(self.next_watcher.fetch_add(1, Ordering::SeqCst));
         let events = Events::new();
         let mut state = self.state.write();
+        core.check()?;
         self.watches.lock().add_lasting(path, watcher, mode)?;
         state.receivers.insert(watcher, Receiver { core: core.clone(), events: events.clone() });
         Ok((WatcherHandle { core: Arc::downgrade(&self.core), watcher }, events))
@@ -861,6 +862,8 @@ impl Core {
 
     /// Answers what needs no log, and sets its watch in the same breath.
     fn read(&self, state: &State, core: &Arc<SessionCore>, request: &Request) -> Result<Reply> {
+        // Sessions end under the lock of the state: whoever passes here is in time.
+        core.check()?;
         match request {
             Request::AddAuth { scheme, credential } => {
                 let shown = acl::authenticate(scheme, credential, self.super_digest.as_deref())?;
