@@ -354,7 +354,7 @@ fn forked() -> Error {
 }
 
 /// Inside a completion nothing can be waited for: the completion is what others wait for.
-fn may_wait() -> Result<()> {
+pub(super) fn may_wait() -> Result<()> {
     if COMPLETING.get() {
         return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
     }
