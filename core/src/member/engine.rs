@@ -147,6 +147,9 @@ pub(super) struct Core {
     snapshot_error: Mutex<Option<Error>>,
 }
 
+/// When what the timers could not write is tried again, in milliseconds.
+const RETRY_MS: i64 = 1000;
+
 thread_local! {
     /// This thread is inside a completion.
     static COMPLETING: Cell<bool> = const { Cell::new(false) };
@@ -556,6 +559,26 @@ impl Core {
         call.wait()
     }
 
+    /// As [`Self::wait_for`], for the timers: the thread that others count on to look at the queue must not count on them.
+    fn carry_out(&self, core: Option<Arc<SessionCore>>, work: Work) -> Result<Reply> {
+        may_wait()?;
+        let (call, done) = Call::pair();
+        if let Err((error, _)) = self.enqueue(core, work, done) {
+            return Err(error);
+        }
+        loop {
+            let mut committer = self.committer.lock();
+            self.commit(&mut committer);
+            drop(committer);
+            if let Some(result) = call.wait_for(Duration::ZERO) {
+                if !self.queue.lock().items.is_empty() {
+                    self.kick();
+                }
+                return result;
+            }
+        }
+    }
+
     pub(super) fn close_session(&self, core: &Arc<SessionCore>, done: Completion) {
         if let Err(error) = self.check() {
             return done(Err(error));
@@ -622,7 +645,12 @@ impl Core {
             }
         }
         for core in silent {
-            let _ = self.wait_for(Some(core), Work::Close { expired: true });
+            let id = core.id;
+            if let Err(error) = self.carry_out(Some(core), Work::Close { expired: true })
+                && error.kind() != ErrorKind::SessionExpired
+            {
+                self.queue.lock().timers.insert((now.saturating_add(RETRY_MS), id));
+            }
         }
         let wall = self.clock.wall_ms();
         while self.due_ms.load(Ordering::SeqCst) <= wall {
@@ -633,7 +661,11 @@ impl Core {
                 break;
             }
             for path in due {
-                let _ = self.wait_for(None, Work::Sweep(path));
+                match self.carry_out(None, Work::Sweep(path)).map_err(|error| error.kind()) {
+                    // It has changed since.
+                    Ok(_) | Err(ErrorKind::NoNode | ErrorKind::NotEmpty | ErrorKind::BadVersion) => {}
+                    Err(_) => return self.note_due(Some(wall.saturating_add(RETRY_MS))),
+                }
             }
             let next = self.state.read().machine.tree().next_due_ms();
             self.note_due(next);
