@@ -638,3 +638,47 @@ fn every_call_is_answered_when_the_member_closes() {
         }
     });
 }
+
+/// What the member does by itself never waits for someone who waits for the member.
+/// Method: blocking writers keep the committer busy while containers empty; then only an awaited request is left.
+#[test]
+fn sweeps_beside_blocking_writers_are_always_done() {
+    for target in ["memory:", "directory"] {
+        in_time("sweeps beside writers", move || {
+            let folder = tempfile::tempdir().expect("a directory");
+            let member = Member::open(if target == "directory" { folder.path().to_str().expect("a path") } else { target }).expect("a member");
+            let session = auto(&member);
+            for number in 0..100 {
+                let path = format!("/box{number}");
+                session.create_blocking(&path, b"", CreateMode::Container).expect("a container");
+                session.create_blocking(&format!("{path}/x"), b"", CreateMode::Persistent).expect("a child");
+                session.delete_blocking(&format!("{path}/x"), -1).expect("the child goes");
+                session.set_blocking("/", b"x", -1).expect("a set");
+                block_on(session.set("/", b"y", -1)).expect("an awaited set");
+            }
+            // Each is swept without anybody writing any more.
+            for number in 0..100 {
+                while session.exists_blocking(&format!("/box{number}"), false).expect("an answer").is_some() {
+                    std::thread::yield_now();
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_member_closes_though_much_is_due() {
+    in_time("closing amid sweeps", || {
+        for _ in 0..30 {
+            let member = Member::open("memory:").expect("a member");
+            let session = auto(&member);
+            for number in 0..50 {
+                session.create_blocking(&format!("/box{number}"), b"", CreateMode::Container).expect("a container");
+                session.create_blocking(&format!("/box{number}/x"), b"", CreateMode::Persistent).expect("a child");
+            }
+            let deletions = (0..50).map(|number| Request::Delete { path: format!("/box{number}/x"), version: -1 }).collect();
+            session.multi_blocking(deletions).expect("all are empty at once");
+            member.close().expect("closed");
+        }
+    });
+}
