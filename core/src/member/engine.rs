@@ -147,6 +147,9 @@ pub(super) struct Core {
     snapshot_error: Mutex<Option<Error>>,
 }
 
+/// When what the timers could not write is tried again, in milliseconds.
+const RETRY_MS: i64 = 1000;
+
 thread_local! {
     /// This thread is inside a completion.
     static COMPLETING: Cell<bool> = const { Cell::new(false) };
@@ -261,6 +264,7 @@ impl Engine {
         let watcher = WatcherId(self.next_watcher.fetch_add(1, Ordering::SeqCst));
         let events = Events::new();
         let mut state = self.state.write();
+        core.check()?;
         self.watches.lock().add_lasting(path, watcher, mode)?;
         state.receivers.insert(watcher, Receiver { core: core.clone(), events: events.clone() });
         Ok((WatcherHandle { core: Arc::downgrade(&self.core), watcher }, events))
@@ -268,19 +272,26 @@ impl Engine {
 
     pub(super) fn snapshot(&self) -> Result<()> {
         self.check()?;
-        self.await_snapshot();
-        self.with_committer(|committer| self.start_snapshot(committer))?;
-        self.await_snapshot();
+        may_wait()?;
+        let mut committer = self.committer.lock();
+        if let Some(thread) = committer.snapshotting.take() {
+            drop(committer);
+            self.kick();
+            let _ = thread.join();
+            committer = self.committer.lock();
+        }
+        let started = self.start_snapshot(&mut committer);
+        let thread = committer.snapshotting.take();
+        drop(committer);
+        // Who found the committer taken counts on its holder to look at the queue.
+        self.kick();
+        started?;
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
         match self.snapshot_error.lock().clone() {
             Some(error) => Err(error),
             None => self.check(),
-        }
-    }
-
-    fn await_snapshot(&self) {
-        let thread = self.with_committer(|committer| committer.snapshotting.take());
-        if let Some(thread) = thread {
-            let _ = thread.join();
         }
     }
 
@@ -288,13 +299,19 @@ impl Engine {
         if self.is_forked() {
             return Err(forked());
         }
+        may_wait()?;
         let open: Vec<_> = self.state.read().sessions.values().cloned().collect();
         for core in open {
             let _ = self.wait_for(Some(core), Work::Close { expired: false });
         }
         self.stop();
-        self.await_snapshot();
-        self.with_committer(|committer| committer.store = None);
+        let mut committer = self.committer.lock();
+        let snapshotting = committer.snapshotting.take();
+        drop(committer);
+        if let Some(thread) = snapshotting {
+            let _ = thread.join();
+        }
+        self.committer.lock().store = None;
         self.fail(Error::new(ErrorKind::Closed, "the member was closed"));
         Ok(())
     }
@@ -322,13 +339,29 @@ impl Drop for Engine {
             std::mem::forget(self.thread.get_mut().take());
             return;
         }
+        if COMPLETING.get() {
+            // The committer is held by this very thread. The member's own ends by itself, and frees the rest.
+            self.thread.get_mut().take();
+            return self.stop();
+        }
         self.stop();
-        self.await_snapshot();
+        let snapshotting = self.committer.lock().snapshotting.take();
+        if let Some(thread) = snapshotting {
+            let _ = thread.join();
+        }
     }
 }
 
 fn forked() -> Error {
     Error::new(ErrorKind::Forked, "this process was forked: the handle belongs to its parent, open another")
+}
+
+/// Inside a completion nothing can be waited for: the completion is what others wait for.
+pub(super) fn may_wait() -> Result<()> {
+    if COMPLETING.get() {
+        return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
+    }
+    Ok(())
 }
 
 /// Brings a directory's state back.
@@ -500,16 +533,6 @@ impl Core {
         Ok(())
     }
 
-    /// Holds the committer for something else than a group. A write that found it held meanwhile is then
-    /// handed to the member's thread: its caller waits and will not look again.
-    fn with_committer<R>(&self, work: impl FnOnce(&mut Committer) -> R) -> R {
-        let result = work(&mut self.committer.lock());
-        if !self.queue.lock().items.is_empty() {
-            self.kick();
-        }
-        result
-    }
-
     fn kick(&self) {
         let mut queue = self.queue.lock();
         if !queue.kicked {
@@ -521,9 +544,7 @@ impl Core {
 
     /// Puts work in the queue and blocks until it is done, carrying it out here if nobody else is at it.
     fn wait_for(&self, core: Option<Arc<SessionCore>>, work: Work) -> Result<Reply> {
-        if COMPLETING.get() {
-            return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
-        }
+        may_wait()?;
         let (call, done) = Call::pair();
         if let Err((error, _)) = self.enqueue(core, work, done) {
             return Err(error);
@@ -536,6 +557,26 @@ impl Core {
             }
         }
         call.wait()
+    }
+
+    /// As [`Self::wait_for`], for the timers: the thread that others count on to look at the queue must not count on them.
+    fn carry_out(&self, core: Option<Arc<SessionCore>>, work: Work) -> Result<Reply> {
+        may_wait()?;
+        let (call, done) = Call::pair();
+        if let Err((error, _)) = self.enqueue(core, work, done) {
+            return Err(error);
+        }
+        loop {
+            let mut committer = self.committer.lock();
+            self.commit(&mut committer);
+            drop(committer);
+            if let Some(result) = call.wait_for(Duration::ZERO) {
+                if !self.queue.lock().items.is_empty() {
+                    self.kick();
+                }
+                return result;
+            }
+        }
     }
 
     pub(super) fn close_session(&self, core: &Arc<SessionCore>, done: Completion) {
@@ -566,11 +607,13 @@ impl Core {
         if !self.clock.is_virtual() {
             return Err(Error::new(ErrorKind::InvalidState, "time can be moved only if the target says time=virtual"));
         }
+        may_wait()?;
         let until = self.clock.steady_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
         loop {
             let timer = self.queue.lock().timers.first().map_or(i64::MAX, |(at, _)| *at);
             let next = timer.min(self.due_ms.load(Ordering::SeqCst));
-            if next > until {
+            // The greatest time also says that nothing is due.
+            if next > until || next == i64::MAX {
                 break;
             }
             self.clock.set(next);
@@ -586,12 +629,14 @@ impl Core {
         let now = self.clock.steady_ms();
         let mut silent = Vec::new();
         loop {
-            let Some((_, id)) = self.queue.lock().timers.first().copied().filter(|(at, _)| *at <= now) else { break };
+            let Some((at, id)) = self.queue.lock().timers.first().copied().filter(|(at, _)| *at <= now) else { break };
             let core = self.state.read().sessions.get(&id).cloned();
             let mut queue = self.queue.lock();
-            queue.timers.pop_first();
+            if !queue.timers.remove(&(at, id)) {
+                continue;
+            }
             if let Some(core) = core.filter(|core| core.state() == SessionState::Connected) {
-                let deadline = core.heard_ms.load(Ordering::Relaxed) + i64::from(core.timeout_ms);
+                let deadline = core.heard_ms.load(Ordering::Relaxed).saturating_add(i64::from(core.timeout_ms));
                 if deadline > now {
                     queue.timers.insert((deadline, id));
                 } else {
@@ -600,7 +645,12 @@ impl Core {
             }
         }
         for core in silent {
-            let _ = self.wait_for(Some(core), Work::Close { expired: true });
+            let id = core.id;
+            if let Err(error) = self.carry_out(Some(core), Work::Close { expired: true })
+                && error.kind() != ErrorKind::SessionExpired
+            {
+                self.queue.lock().timers.insert((now.saturating_add(RETRY_MS), id));
+            }
         }
         let wall = self.clock.wall_ms();
         while self.due_ms.load(Ordering::SeqCst) <= wall {
@@ -611,7 +661,11 @@ impl Core {
                 break;
             }
             for path in due {
-                let _ = self.wait_for(None, Work::Sweep(path));
+                match self.carry_out(None, Work::Sweep(path)).map_err(|error| error.kind()) {
+                    // It has changed since.
+                    Ok(_) | Err(ErrorKind::NoNode | ErrorKind::NotEmpty | ErrorKind::BadVersion) => {}
+                    Err(_) => return self.note_due(Some(wall.saturating_add(RETRY_MS))),
+                }
             }
             let next = self.state.read().machine.tree().next_due_ms();
             self.note_due(next);
@@ -810,7 +864,7 @@ impl Core {
             let now = self.clock.steady_ms();
             core.heard_ms.fetch_max(now, Ordering::Relaxed);
             let mut queue = self.queue.lock();
-            queue.timers.insert((now + i64::from(core.timeout_ms), core.id));
+            queue.timers.insert((now.saturating_add(i64::from(core.timeout_ms)), core.id));
             queue.kicked = true;
             drop(queue);
             self.wake.notify_one();
@@ -839,6 +893,8 @@ impl Core {
 
     /// Answers what needs no log, and sets its watch in the same breath.
     fn read(&self, state: &State, core: &Arc<SessionCore>, request: &Request) -> Result<Reply> {
+        // Sessions end under the lock of the state: whoever passes here is in time.
+        core.check()?;
         match request {
             Request::AddAuth { scheme, credential } => {
                 let shown = acl::authenticate(scheme, credential, self.super_digest.as_deref())?;
@@ -901,8 +957,8 @@ impl Core {
             };
             drop(frozen);
             let Some(core) = me.upgrade() else { return };
-            let finished =
-                outcome.and_then(|done| core.with_committer(|committer| committer.store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done))));
+            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done)));
+            core.kick();
             if let Err(error) = finished {
                 tracing::warn!("no snapshot: {error}");
                 *core.snapshot_error.lock() = Some(error);

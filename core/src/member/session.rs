@@ -7,7 +7,7 @@
 
 use super::Member;
 use super::call::{Call, Completion};
-use super::engine::{Engine, SessionCore, WatcherHandle};
+use super::engine::{Engine, SessionCore, WatcherHandle, may_wait};
 use super::events::Events;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
@@ -263,6 +263,7 @@ impl Session {
 
     /// [`Session::close`], blocking this thread.
     pub fn close_blocking(&self) -> Result<()> {
+        may_wait()?;
         let (call, done) = Call::pair();
         self.inner.engine.close_session(&self.inner.core, done);
         call.wait().map(drop)

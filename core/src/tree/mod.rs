@@ -199,7 +199,7 @@ impl Tree {
         if !self.empty_containers.is_empty() {
             return Some(0);
         }
-        self.ttls.first().map(|(due, _)| due + 1)
+        self.ttls.first().map(|(due, _)| due.saturating_add(1))
     }
 
     /// Whether a session owns any ephemeral.
