@@ -24,7 +24,7 @@ pub const TICK_MS_EMBEDDED: u32 = 500;
 pub const SESSIONS_MAX: usize = 1_000_000;
 /// Writes of one session that are not answered yet; also how many replies are kept for repeats.
 pub const IN_FLIGHT_MAX: usize = 4096;
-/// Events waiting in one session's queue. Beyond it the oldest give way to one `Overflow` mark.
+/// Events waiting in one session's queue. Beyond it the newest are dropped, and one `Overflow` mark says so.
 pub const EVENTS_MAX: usize = 65_536;
 /// Watches of one session.
 pub const WATCHES_MAX: usize = 1_000_000;

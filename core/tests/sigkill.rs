@@ -43,7 +43,7 @@ fn write_for_ever(session: &Session, thread: usize, round: &str) {
     session.create_blocking(&format!("/here-{thread}"), b"", CreateMode::Ephemeral).expect("an ephemeral");
     let mut waiting: VecDeque<(Call, String)> = VecDeque::new();
     // Half of the threads block, half keep some writes under way.
-    let most = if thread % 2 == 0 { 1 } else { 8 };
+    let most = if thread.is_multiple_of(2) { 1 } else { 8 };
     for number in 0_u64.. {
         let data = format!("{round}.{thread}.{number}");
         let counter = format!("/counter-{thread}");
