@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Callable, Iterable, List, Literal, Optional, Sequence, Tuple, Type, TypeVar, Union, overload
 
 from . import _native, _threads
 from ._events import Deliver, Events, Watch
 from ._native import Request, Stat
-from .errors import FolkmootError, InvalidStateError, RuntimeInconsistencyError
+from .errors import FolkmootError, InvalidStateError, RuntimeInconsistencyError, SessionExpiredError
 from .types import ACL, CreateMode, Event, Id, SessionState, WatchKind, _create_flag, _kind_number, _STATES
 
 _M = TypeVar("_M", bound="Member")
@@ -93,7 +94,8 @@ class Session(_native.Session):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        with suppress(SessionExpiredError):  # it is over: that is all leaving asks for
+            self.close()
 
     def __repr__(self) -> str:
         return f"<Session {self.id:#x} {self.state.value}>"

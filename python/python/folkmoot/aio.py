@@ -11,6 +11,7 @@ may still happen.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Generator, Generic, Iterable, List, Literal, Optional, Tuple, TypeVar, Union, overload
 
@@ -18,7 +19,7 @@ from . import _session, _threads
 from ._events import Events, Watch, finish
 from ._native import Request, Stat
 from ._session import Acl, _bytes, _list, _missing_first
-from .errors import FolkmootError, NoNodeError
+from .errors import FolkmootError, NoNodeError, SessionExpiredError
 from .types import ACL, CreateMode, Event, Id, SessionState, WatchKind, _create_flag, _kind_number
 
 _T = TypeVar("_T", bound="Union[Member, Session]", covariant=True)
@@ -55,7 +56,8 @@ class Opening(Generic[_T]):
 
     async def __aexit__(self, *_: object) -> None:
         if self._opened is not None:
-            await self._opened.close()
+            with suppress(SessionExpiredError):
+                await self._opened.close()
 
 
 def _close_unwanted(opening: "asyncio.Future[Any]") -> None:
@@ -154,7 +156,8 @@ class Session:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        with suppress(SessionExpiredError):  # it is over: that is all leaving asks for
+            await self.close()
 
     async def call(self, request: Request) -> Any:
         """Any request; waits for its answer."""
