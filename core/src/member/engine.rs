@@ -25,7 +25,7 @@ use crate::limits::{
 };
 use crate::log::{RealDisk, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Write};
-use crate::request::{Event, EventKind, Identity, Reply, Request, Requester, SessionState, WatchKind, WatchMode, perms};
+use crate::request::{Data, Event, EventKind, Identity, Reply, Request, Requester, SessionState, Stat, WatchKind, WatchMode, perms};
 use crate::tree::acl;
 use crate::watch::{WatcherId, Watches, Which};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
@@ -497,6 +497,18 @@ impl Core {
         }
         let work = if request.is_write() { Work::Write(request) } else { Work::Read(request) };
         self.wait_for(Some(core.clone()), work)
+    }
+
+    /// Data and Stat of a znode, unless the session's own writes are still on their way. As a `Get` without a
+    /// watch, but the path need not be copied for it, nor a reply packed and unpacked.
+    pub(super) fn get_now(&self, core: &SessionCore, path: &str) -> Result<Option<(Data, Stat)>> {
+        self.check()?;
+        core.check()?;
+        self.hear(core);
+        if core.waiting.load(Ordering::Acquire) > 0 {
+            return Ok(None);
+        }
+        self.state.read().machine.tree().get(path, &core.requester()).map(Some)
     }
 
     /// Whether the request can be answered here and now.

@@ -97,6 +97,13 @@ fn unexpected(reply: &Reply) -> Error {
     Error::new(ErrorKind::SystemError, format!("the member answered with {reply:?}"))
 }
 
+fn found(reply: Reply) -> Result<(Data, Stat)> {
+    match reply {
+        Reply::Data { data, stat } => Ok((data, stat)),
+        other => Err(unexpected(&other)),
+    }
+}
+
 /// Data from bytes.
 fn data(bytes: &[u8]) -> Data {
     Some(Arc::from(bytes))
@@ -121,13 +128,6 @@ operations! {
     /// The Stat of a znode, or none if there is none.
     exists / exists_blocking (path: &str, watch: bool) -> Option<Stat> {
         Request::Exists { path: path.into(), watch } => Reply::Stat(stat) => Some(stat), Reply::Done => None
-    }
-    /// Data and Stat of a znode. With `watch`, its next change is told on [`Session::events`].
-    ///
-    /// # Errors
-    /// `NoNode`, `NoAuth`.
-    get / get_blocking (path: &str, watch: bool) -> (Data, Stat) {
-        Request::Get { path: path.into(), watch } => Reply::Data { data, stat } => (data, stat)
     }
     /// Replaces the data of a znode at `version`, or at any (-1).
     ///
@@ -189,6 +189,30 @@ operations! {
 }
 
 impl Session {
+    /// Data and Stat of a znode. With `watch`, its next change is told on [`Session::events`].
+    ///
+    /// # Errors
+    /// `NoNode`, `NoAuth`.
+    pub async fn get(&self, path: &str, watch: bool) -> Result<(Data, Stat)> {
+        match self.get_at_once(path, watch)? {
+            Some(found) => Ok(found),
+            None => found(self.call(Request::Get { path: path.into(), watch }).await?),
+        }
+    }
+
+    /// [`Session::get`], blocking this thread.
+    pub fn get_blocking(&self, path: &str, watch: bool) -> Result<(Data, Stat)> {
+        match self.get_at_once(path, watch)? {
+            Some(found) => Ok(found),
+            None => found(self.call_blocking(Request::Get { path: path.into(), watch })?),
+        }
+    }
+
+    /// The most frequent request of all, without the ado of the others, if that will do.
+    fn get_at_once(&self, path: &str, watch: bool) -> Result<Option<(Data, Stat)>> {
+        if watch { Ok(None) } else { self.inner.engine.get_now(&self.inner.core, path) }
+    }
+
     /// Any request; the completion is told how it ended. Never blocks.
     pub fn submit(&self, request: Request, done: Completion) {
         self.inner.engine.submit(&self.inner.core, request, done);
