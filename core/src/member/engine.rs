@@ -508,7 +508,10 @@ impl Core {
         if core.waiting.load(Ordering::Acquire) > 0 {
             return Ok(None);
         }
-        self.state.read().machine.tree().get(path, &core.requester()).map(Some)
+        let state = self.state.read();
+        // Sessions end under the lock of the state: whoever passes here is in time.
+        core.check()?;
+        state.machine.tree().get(path, &core.requester()).map(Some)
     }
 
     /// Whether the request can be answered here and now.
