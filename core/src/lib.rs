@@ -30,6 +30,7 @@ pub mod member;
 pub mod request;
 pub mod tree;
 pub mod watch;
+pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "member")]

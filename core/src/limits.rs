@@ -36,3 +36,5 @@ pub const OUTCOMES_KEPT_MS: i64 = 600_000;
 pub const QUEUE_MAX: usize = 65_536;
 /// Bytes of one group in the log.
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Connections of one listener, when nothing less is asked for.
+pub const CONNECTIONS_MAX: usize = 100_000;

@@ -1,0 +1,5 @@
+//! ZooKeeper's protocol: what its unmodified clients speak.
+
+pub mod options;
+
+pub use options::{ClientCertificate, Options, Tls};
