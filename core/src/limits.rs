@@ -38,3 +38,18 @@ pub const QUEUE_MAX: usize = 65_536;
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Connections of one listener, when nothing less is asked for.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Requests of one connection that wait in the member's queue; more are not read from it.
+pub const CONNECTION_IN_FLIGHT_MAX: usize = 2048;
+/// Of these, reads that wait for writes: each may be answered with as much as a frame.
+pub const CONNECTION_QUEUED_READS_MAX: usize = 512;
+/// Bytes of the requests of one connection that wait in the queue; more are not read from it.
+pub const CONNECTION_QUEUED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes waiting to be written to one connection beyond which nothing more is read from it.
+pub const CONNECTION_OUT_BYTES: usize = 1024 * 1024;
+/// Bytes waiting to be written to one connection at which it is dropped when another event comes.
+pub const CONNECTION_EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the first frame of a connection: a session's number, password and little else.
+pub const HANDSHAKE_BYTES_MAX: usize = 4096;
+/// Connections that the system may have ready before we accept them: a fleet that reconnects at once must not meet a
+/// full queue, for each of them would lose a second.
+pub const LISTEN_BACKLOG: u32 = 4096;

@@ -2,7 +2,7 @@
 
 mod call;
 mod clock;
-mod engine;
+pub(crate) mod engine;
 mod events;
 mod session;
 mod target;
@@ -63,6 +63,23 @@ impl Member {
     /// Writes a snapshot now and waits until it is on disk. Nothing to do in memory.
     pub fn snapshot(&self) -> Result<()> {
         self.engine.snapshot()
+    }
+
+    /// Listens at `address` (`host:port`; port 0 for any free one) for clients that speak ZooKeeper's protocol, until the
+    /// member closes. Returns where it listens.
+    ///
+    /// # Errors
+    /// `BadArguments` for an address that is none; `SystemError` when it is taken or not allowed.
+    pub fn listen(&self, address: &str) -> Result<std::net::SocketAddr> {
+        self.listen_with(address, crate::wire::Options::default())
+    }
+
+    /// [`Member::listen`], with settings.
+    ///
+    /// # Errors
+    /// As [`Member::listen`].
+    pub fn listen_with(&self, address: &str, options: crate::wire::Options) -> Result<std::net::SocketAddr> {
+        self.engine.listen(address, options)
     }
 
     /// What opening had to cut from the log's end, if anything, in words.

@@ -68,6 +68,7 @@ impl<'t, 'c> Transaction<'t, 'c> {
             Request::Set { path, data, version } => self.set(path, data, *version),
             Request::SetAcl { path, acl, version } => self.set_acl(path, acl, *version),
             Request::Check { path, version } => self.check(path, *version),
+            Request::Refused(kind) => Err(Error::new(*kind, "the operation makes no sense")),
             _ => Err(Error::new(ErrorKind::MarshallingError, "a multi holds writes only, and writes hold no multi")),
         }
     }
