@@ -12,10 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::limits::{IN_FLIGHT_MAX, MULTI_OPS_MAX, OUTCOMES_KEPT_MS, SESSIONS_MAX};
 use crate::request::{Change, Identity, Reply, Request, Requester};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use crate::tree::{Context, Frozen, Part, Transaction, Tree};
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

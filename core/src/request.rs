@@ -234,7 +234,10 @@ pub struct SetWatches {
 impl Request {
     /// Whether it goes through the log.
     pub fn is_write(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Delete { .. } | Self::Set { .. } | Self::SetAcl { .. } | Self::Check { .. } | Self::Multi(_) | Self::Refused(_))
+        matches!(
+            self,
+            Self::Create { .. } | Self::Delete { .. } | Self::Set { .. } | Self::SetAcl { .. } | Self::Check { .. } | Self::Multi(_) | Self::Refused(_)
+        )
     }
 }
 

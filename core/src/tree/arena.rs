@@ -256,7 +256,8 @@ impl Index {
 
     #[inline]
     pub(super) fn find(&self, arena: &Arena, path: &str) -> Option<u32> {
-        if path == "/" {
+        // The empty path names the root too, for whoever reads; no write takes it.
+        if path.is_empty() || path == "/" {
             return Some(ROOT);
         }
         let hash = self.hash(path)?;

@@ -66,7 +66,8 @@ impl Tree {
     pub fn count_descendants(&self, path: &str, who: &Requester) -> Result<u64> {
         let (id, _) = self.readable(path, perms::READ, who)?;
         if id == ROOT {
-            return Ok(self.len() as u64 - 1);
+            // Asked by its empty name, ZooKeeper counts the root as well.
+            return Ok(self.len() as u64 - u64::from(!path.is_empty()));
         }
         let mut count = 0;
         self.walk(id, &mut |_| count += 1);

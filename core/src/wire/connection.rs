@@ -209,7 +209,7 @@ impl Connection {
         }
         match core.attach(connect.session, &connect.password, timeout_ms, listener) {
             Ok(Some((session, watcher))) => {
-                    let mut out = self.out.lock();
+                let mut out = self.out.lock();
                 let attached = Attached { core: session, watcher };
                 self.write_connected(&mut out, &attached, knows_read_only);
                 out.attached = Some(attached);

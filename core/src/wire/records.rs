@@ -311,12 +311,10 @@ fn read_ask<'a>(op: i32, reader: &mut Reader<'a>) -> Result<Ask<'a>, Malformed> 
             }
             request(Request::MultiRead(requests), Form::MultiRead(forms.into()))
         }
-        op::CREATE | op::CREATE2 | op::CREATE_CONTAINER | op::CREATE_TTL | op::DELETE | op::SET_DATA | op::SET_ACL => {
-            Ok(match write(op, reader, false)? {
-                Some((made, form)) => Ask::Request(made, form),
-                None => refused(ErrorKind::MarshallingError),
-            })
-        }
+        op::CREATE | op::CREATE2 | op::CREATE_CONTAINER | op::CREATE_TTL | op::DELETE | op::SET_DATA | op::SET_ACL => Ok(match write(op, reader, false)? {
+            Some((made, form)) => Ask::Request(made, form),
+            None => refused(ErrorKind::MarshallingError),
+        }),
         _ => Ok(Ask::Unknown),
     }
 }
@@ -379,30 +377,28 @@ fn write(op: i32, reader: &mut Reader<'_>, in_multi: bool) -> Result<Option<(Req
             path.map(|path| (Request::Set { path, data, version }, Form::Stat))
         }
         op::SET_ACL => {
-            let acl = acl(reader)?;
+            let (acl, has_null) = acl(reader)?;
             let version = reader.i32()?;
-            path.map(|path| (Request::SetAcl { path, acl, version }, Form::Stat))
+            path.map(|path| match has_null && crate::tree::path::validate(&path).is_ok() {
+                true => (Request::Refused(ErrorKind::MarshallingError), Form::Empty),
+                false => (Request::SetAcl { path, acl, version }, Form::Stat),
+            })
         }
         _ => {
             let data = data(reader)?;
-            let acl = acl(reader)?;
+            let (acl, has_null) = acl(reader)?;
             let flags = reader.i32()?;
             let ttl_ms = if op == op::CREATE_TTL { reader.i64()? } else { 0 };
             let (request, form) = create(op, path, data, acl, flags, ttl_ms, in_multi)?;
-            request.map(|request| (request, form))
+            request.map(|request| match &request {
+                Request::Create { path, .. } if has_null && path.contains('/') && !path.contains('\0') => (Request::Refused(ErrorKind::MarshallingError), form),
+                _ => (request, form),
+            })
         }
     })
 }
 
-fn create(
-    op: i32,
-    path: Option<String>,
-    data: Data,
-    acl: Vec<Acl>,
-    flags: i32,
-    ttl_ms: i64,
-    in_multi: bool,
-) -> Result<(Option<Request>, Form), Malformed> {
+fn create(op: i32, path: Option<String>, data: Data, acl: Vec<Acl>, flags: i32, ttl_ms: i64, in_multi: bool) -> Result<(Option<Request>, Form), Malformed> {
     let mode = CreateMode::from_flag(flags);
     let has_ttl = matches!(mode, Some(CreateMode::Ttl | CreateMode::TtlSequential));
     let mut form = if op == op::CREATE { Form::Path } else { Form::PathStat };
@@ -433,14 +429,18 @@ fn data(reader: &mut Reader<'_>) -> Result<Data, Malformed> {
     Ok(reader.buffer()?.map(Into::into))
 }
 
-fn acl(reader: &mut Reader<'_>) -> Result<Vec<Acl>, Malformed> {
+/// An ACL, and whether an id in it is null over which ZooKeeper stumbles: not a refusal of the ACL, but a request it cannot read.
+fn acl(reader: &mut Reader<'_>) -> Result<(Vec<Acl>, bool), Malformed> {
+    let mut has_null = false;
     let entry = |reader: &mut Reader<'_>| {
         let perms = reader.i32()? as u32;
         let scheme = reader.string()?.unwrap_or_default().into_owned();
-        let id = reader.string()?.unwrap_or_default().into_owned();
-        Ok(Acl { perms, identity: Identity { scheme, id } })
+        let id = reader.string()?;
+        has_null |= id.is_none() && matches!(scheme.as_str(), "world" | "digest" | "ip");
+        Ok(Acl { perms, identity: Identity { scheme, id: id.unwrap_or_default().into_owned() } })
     };
-    Ok(reader.list(entry)?.unwrap_or_default())
+    let acl = reader.list(entry)?.unwrap_or_default();
+    Ok((acl, has_null))
 }
 
 /// A reply's header in a frame by itself.

@@ -23,7 +23,7 @@ impl Core {
     /// Takes what waits, as one group: to disk, applied, answered.
     pub(super) fn commit(&self, committer: &mut MutexGuard<'_, Committer>) {
         let time_ms = self.clock.wall_ms();
-        let mut items = Vec::new();
+        let mut items: Vec<Item> = Vec::new();
         let mut entries: Vec<Option<Entry>> = Vec::new();
         let mut numbers: HashMap<SessionId, (u64, u64)> = HashMap::new();
         let mut bytes: Vec<Vec<u8>> = Vec::new();
@@ -61,12 +61,12 @@ impl Core {
             _ => Ok(()),
         });
         let results = match outcome {
-            Ok(()) => match catch_unwind(AssertUnwindSafe(|| self.apply(&items, &entries))) {
+            Ok(()) => match catch_unwind(AssertUnwindSafe(|| self.apply(&mut items, &entries))) {
                 Ok(results) => results,
                 Err(_) => {
                     let error = Error::new(ErrorKind::Panic, "a bug was caught while a write was applied; this member answers no more");
                     self.fail(error.clone());
-                    items.iter().map(|_| (Zxid(0), Err(error.clone()))).collect()
+                    items.iter().filter(|item| !matches!(item.done, Done::Told)).map(|_| (Zxid(0), Err(error.clone()))).collect()
                 }
             },
             Err(error) => {
@@ -82,7 +82,7 @@ impl Core {
             }
         };
         COMPLETING.set(true);
-        for (item, result) in items.into_iter().zip(results) {
+        for (item, result) in items.into_iter().filter(|item| !matches!(item.done, Done::Told)).zip(results) {
             if let Some(asker) = &item.asker {
                 asker.core.waiting.fetch_sub(1, Ordering::AcqRel);
             }
@@ -98,17 +98,18 @@ impl Core {
         }
     }
 
-    /// Applies a group and hands its events out, all under one lock.
-    fn apply(&self, items: &[Item], entries: &[Option<Entry>]) -> Vec<Ended> {
+    /// Applies a group and hands its events out, all under one lock. Listeners are answered here too: the events of a
+    /// change stand between the answers of the writes before it and its own.
+    fn apply(&self, items: &mut [Item], entries: &[Option<Entry>]) -> Vec<Ended> {
         let mut state = self.state.write();
         let mut results = Vec::with_capacity(items.len());
-        for (item, entry) in items.iter().zip(entries) {
+        for (item, entry) in items.iter_mut().zip(entries) {
             let Some(entry) = entry else {
                 let result = match (&item.asker, &item.work) {
                     (Some(asker), Work::Read(request)) => self.read(&state, asker, request),
                     _ => Err(ErrorKind::SystemError.into()),
                 };
-                results.push((state.machine.zxid(), result));
+                results.extend(tell_listener(item, (state.machine.zxid(), result)));
                 continue;
             };
             let applied = state.machine.apply(entry);
@@ -120,7 +121,7 @@ impl Core {
                     _ => {}
                 }
             }
-            results.push((applied.zxid, applied.outcome));
+            results.extend(tell_listener(item, (applied.zxid, applied.outcome)));
         }
         let next = state.machine.tree().next_due_ms().unwrap_or(i64::MAX);
         if self.due_ms.swap(next, Ordering::SeqCst) > next && !self.clock.is_virtual() {
@@ -156,7 +157,20 @@ fn answer(done: Done, (zxid, result): Ended) {
     match done {
         Done::Call(done) => done(result),
         Done::Listener(listener, ticket) => listener.answer(ticket, zxid, result),
+        Done::Told => {}
     }
+}
+
+/// Answers a listener; gives the outcome back if somebody else asked.
+fn tell_listener(item: &mut Item, ended: Ended) -> Option<Ended> {
+    if !matches!(item.done, Done::Listener(..)) {
+        return Some(ended);
+    }
+    if let Some(asker) = &item.asker {
+        asker.core.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+    answer(std::mem::replace(&mut item.done, Done::Told), ended);
+    None
 }
 
 /// The entry of a piece of work; none for a read.
@@ -168,8 +182,7 @@ fn entry(item: &mut Item, time_ms: i64, machine: &Machine, numbers: &mut HashMap
         Work::Close { expired } => Some(Entry::Close { session, expired: *expired, time_ms }),
         Work::Sweep(path) => Some(Entry::Sweep { path: std::mem::take(path), time_ms }),
         Work::Write(request) => {
-            let (number, answered) =
-                numbers.entry(session).or_insert_with(|| machine.session(session).map_or((0, 0), |record| (record.number, record.number)));
+            let (number, answered) = numbers.entry(session).or_insert_with(|| machine.session(session).map_or((0, 0), |record| (record.number, record.number)));
             *number += 1;
             Some(Entry::Write(Box::new(Write {
                 session,

@@ -120,7 +120,7 @@ impl SessionCore {
 pub(crate) trait Listener: Send + Sync {
     /// An event; its receiver must be able to read by `acl`. Called with the state locked.
     fn tell(&self, event: &Event, acl: &[Acl]);
-    /// A request has ended; `zxid` is the last transaction then. Called with the committer locked.
+    /// A request has ended; `zxid` is the last transaction then. Called with committer and state locked.
     fn answer(&self, ticket: Ticket, zxid: Zxid, result: Result<Reply>);
     /// The session is over. Called with the state locked.
     fn ended(&self, how: SessionState);
@@ -157,6 +157,8 @@ pub(crate) enum Work {
 enum Done {
     Call(Completion),
     Listener(Arc<dyn Listener>, Ticket),
+    /// They have been told.
+    Told,
 }
 
 /// A piece of work in the queue.
@@ -172,6 +174,7 @@ impl Item {
         match self.done {
             Done::Call(done) => done(Err(error.clone())),
             Done::Listener(listener, ticket) => listener.answer(ticket, Zxid(0), Err(error.clone())),
+            Done::Told => {}
         }
     }
 }

@@ -84,7 +84,8 @@ impl Core {
         let (is_new, left, others): (bool, Vec<_>, Vec<_>) = {
             let state = self.state.read();
             let machine = &state.machine;
-            let (left, others) = machine.sessions().map(|(id, session)| (id, session.in_process, session.timeout_ms)).partition(|(_, in_process, _)| *in_process);
+            let (left, others) =
+                machine.sessions().map(|(id, session)| (id, session.in_process, session.timeout_ms)).partition(|(_, in_process, _)| *in_process);
             (machine.is_new(), left, others)
         };
         let time_ms = self.clock.wall_ms();
