@@ -38,3 +38,13 @@ pub const QUEUE_MAX: usize = 65_536;
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Connections of one listener, when nothing less is asked for.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Bytes of the head of a request to the admin door, request line included: a browser's fits many times.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Headers of a request to the admin door.
+pub const ADMIN_HEADERS_MAX: usize = 64;
+/// Connections to the admin door. When one more comes, the oldest that nothing is computed for gives way.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Commands carried out at once for the admin door: some hold a list of everything in memory.
+pub const ADMIN_COMMANDS_MAX: usize = 4;
+/// Shortest token of the admin door, in bytes: 16 random letters cannot be guessed over a network.
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
