@@ -359,7 +359,7 @@ fn server_stats(out: &mut Reply, source: &dyn Source) {
 
 /// A snapshot of ours is of no use to a ZooKeeper, so it is not streamed: it stays where the member keeps it.
 fn snapshot(out: &mut Reply, call: &Call<'_>, source: &dyn Source) {
-    if !call.parameter("streaming").is_some_and(|streaming| !streaming.eq_ignore_ascii_case("true")) {
+    if call.parameter("streaming").is_none_or(|streaming| streaming.eq_ignore_ascii_case("true")) {
         (out.status, out.error) = (501, Some("a snapshot stays with its member: ask for it with streaming=false".into()));
         return;
     }

@@ -231,10 +231,8 @@ async fn read_head(stream: &mut TcpStream) -> Option<std::result::Result<Head, A
         let line_ended = buffer[filled..filled + count].contains(&b'\n');
         filled += count;
         // Only a line end can complete anything; so whoever sends byte by byte does not have it all parsed again for each.
-        if line_ended {
-            if let Some(parsed) = parse(&buffer[..filled]) {
-                return Some(parsed);
-            }
+        if line_ended && let Some(parsed) = parse(&buffer[..filled]) {
+            return Some(parsed);
         }
         if filled == buffer.len() {
             return Some(Err(Answer::refusal(431, "the head of the request is too large")));

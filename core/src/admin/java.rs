@@ -60,10 +60,10 @@ pub(super) fn address(address: SocketAddr) -> String {
             for (at, group) in ip.segments().iter().enumerate() {
                 let _ = write!(text, "{}{group:x}", if at == 0 { "" } else { ":" });
             }
-            if let SocketAddr::V6(v6) = address {
-                if v6.scope_id() != 0 {
-                    let _ = write!(text, "%{}", v6.scope_id());
-                }
+            if let SocketAddr::V6(v6) = address
+                && v6.scope_id() != 0
+            {
+                let _ = write!(text, "%{}", v6.scope_id());
             }
             text + "]:" + &address.port().to_string()
         }
