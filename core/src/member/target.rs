@@ -84,9 +84,14 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_by_name() {
-        for (text, named) in
-            [("memory:?tiem=virtual", "tiem"), ("etcd://x", "etcd"), ("./d?time=virtual", "memory"), ("memory:?time=never", "never"), ("memory:?listen=2181", "2181"), ("", "path")]
-        {
+        for (text, named) in [
+            ("memory:?tiem=virtual", "tiem"),
+            ("etcd://x", "etcd"),
+            ("./d?time=virtual", "memory"),
+            ("memory:?time=never", "never"),
+            ("memory:?listen=2181", "2181"),
+            ("", "path"),
+        ] {
             let error = Target::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadArguments);
             assert!(error.to_string().contains(named), "{error}");
