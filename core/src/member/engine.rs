@@ -23,7 +23,7 @@ use crate::limits::{
     FRAME_BYTES_MAX, GROUP_BYTES_MAX, IDENTITIES_MAX, IN_FLIGHT_MAX, QUEUE_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_DEFAULT,
     SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED,
 };
-use crate::log::{RealDisk, Store, StoreOptions};
+use crate::log::{RealDisk, Retired, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Write};
 use crate::request::{Data, Event, EventKind, Identity, Reply, Request, Requester, SessionState, Stat, WatchKind, WatchMode, perms};
 use crate::tree::acl;
@@ -972,8 +972,10 @@ impl Core {
             };
             drop(frozen);
             let Some(core) = me.upgrade() else { return };
-            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done)));
+            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map(|store| store.snapshot_finished(done)).transpose());
             core.kick();
+            // Files go while nobody waits for them.
+            let finished = finished.and_then(|retired| retired.map_or(Ok(()), Retired::discard));
             if let Err(error) = finished {
                 tracing::warn!("no snapshot: {error}");
                 *core.snapshot_error.lock() = Some(error);
