@@ -10,7 +10,7 @@
 
 use super::{
     disk::{Disk, DiskFile, corrupt, disk_error, disk_failed},
-    format::{BadHeader, SECTOR, decode_file_header, encode_file_header},
+    format::{BadHeader, SECTOR, decode_file_header, encode_file_header, verifies},
 };
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::{
@@ -255,7 +255,7 @@ pub(super) fn read(disk: &dyn Disk, index: u64, on_record: Option<&mut OnRecord<
         if file.read_at(body, offset + BLOCK_HEADER as u64).map_err(failed)? < want {
             return Err(damaged(offset, "the file ends within a block"));
         }
-        if block_crc(blocks, &header[..4], body) != crc {
+        if !verifies(block_crc(blocks, &header[..4], body), crc) {
             return Err(damaged(offset, "a block fails its checksum"));
         }
         if trailer {
