@@ -326,6 +326,14 @@ impl Store {
         Ok(self.last_index)
     }
 
+    /// Whether it still takes entries.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFailed`]: it never will again. [`ErrorKind::Forked`].
+    pub fn check(&self) -> Result<()> {
+        self.usable()
+    }
+
     /// The index of the last entry; 0 before the first.
     pub fn last_index(&self) -> u64 {
         self.last_index

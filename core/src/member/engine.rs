@@ -23,7 +23,7 @@ use crate::limits::{
     FRAME_BYTES_MAX, GROUP_BYTES_MAX, IDENTITIES_MAX, IN_FLIGHT_MAX, QUEUE_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_DEFAULT,
     SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED,
 };
-use crate::log::{RealDisk, Retired, Store, StoreOptions};
+use crate::log::{Disk, RealDisk, Retired, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Write};
 use crate::request::{Data, Event, EventKind, Identity, Reply, Request, Requester, SessionState, Stat, WatchKind, WatchMode, perms};
 use crate::tree::acl;
@@ -141,6 +141,8 @@ pub(super) struct Core {
     next_session: AtomicI64,
     failed: Mutex<Option<Error>>,
     is_failed: AtomicBool,
+    /// Why nothing is written any more; what is applied is still read.
+    disk_failed: Mutex<Option<Error>>,
     recovery: Option<String>,
     me: Weak<Core>,
     /// How the last snapshot failed, if it did.
@@ -193,14 +195,16 @@ fn chance() -> Result<u64> {
 }
 
 impl Engine {
-    pub(super) fn open(target: &Target) -> Result<Arc<Engine>> {
+    /// `disk` stands in for the directory that the target names.
+    pub(super) fn open(target: &Target, disk: Option<Arc<dyn Disk>>) -> Result<Arc<Engine>> {
         folkmoot_sys::install();
         let seed = if target.virtual_time { 1 } else { chance()? };
         let mut recovery = None;
         let (machine, store) = match &target.ground {
             Ground::Memory => (Machine::new(seed, target.enforce_quota), None),
             Ground::Directory(path) => {
-                let (machine, store, cut) = recover(path, seed, target.enforce_quota)?;
+                let disk = disk.map_or_else(|| RealDisk::open(path), Ok)?;
+                let (machine, store, cut) = recover(disk, path, seed, target.enforce_quota)?;
                 recovery = cut;
                 (machine, Some(store))
             }
@@ -225,6 +229,7 @@ impl Engine {
             next_session: AtomicI64::new(first.max(highest) + 1),
             failed: Mutex::new(None),
             is_failed: AtomicBool::new(false),
+            disk_failed: Mutex::new(None),
             recovery,
             clock,
         });
@@ -365,8 +370,7 @@ pub(super) fn may_wait() -> Result<()> {
 }
 
 /// Brings a directory's state back.
-fn recover(path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Machine, Store, Option<String>)> {
-    let disk = RealDisk::open(path)?;
+fn recover(disk: Arc<dyn Disk>, path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Machine, Store, Option<String>)> {
     let machine = std::cell::RefCell::new(None::<Machine>);
     let (store, recovery) = Store::open(
         disk,
@@ -411,7 +415,21 @@ impl Core {
         Ok(())
     }
 
+    /// Whether writes are taken, too.
+    fn check_writes(&self, committer: &Committer) -> Result<()> {
+        self.check()?;
+        if let Some(error) = &*self.disk_failed.lock() {
+            return Err(error.clone());
+        }
+        // It may have stopped meanwhile: its other threads meet the disk, too.
+        committer.store.as_ref().map_or(Ok(()), Store::check)
+    }
+
     fn fail(&self, error: Error) {
+        if error.kind() == ErrorKind::DiskFailed {
+            self.disk_failed.lock().get_or_insert(error);
+            return;
+        }
         self.failed.lock().get_or_insert(error);
         self.is_failed.store(true, Ordering::Release);
     }
@@ -763,8 +781,15 @@ impl Core {
         if items.is_empty() {
             return;
         }
-        let outcome = self.check().and_then(|()| match &mut committer.store {
-            Some(store) if !bytes.is_empty() => store.append(&bytes).map(drop),
+        let writes = entries.iter().any(Option::is_some);
+        let outcome = if writes { self.check_writes(committer) } else { self.check() }.and_then(|()| match &mut committer.store {
+            Some(store) if !bytes.is_empty() => store.append(&bytes).map(drop).map_err(|error| match error.kind() {
+                ErrorKind::DiskFailed => {
+                    self.fail(error.clone());
+                    Error::new(ErrorKind::OutcomeUnknown, format!("the disk failed under this write: {}", error.context()))
+                }
+                _ => error,
+            }),
             _ => Ok(()),
         });
         let results = match outcome {
@@ -776,16 +801,14 @@ impl Core {
                     items.iter().map(|_| Err(error.clone())).collect()
                 }
             },
-            Err(error) => {
-                let told = match error.kind() {
-                    ErrorKind::DiskFailed => {
-                        self.fail(error.clone());
-                        Error::new(ErrorKind::OutcomeUnknown, format!("the disk failed under this write: {}", error.context()))
-                    }
-                    _ => error,
-                };
-                items.iter().map(|_| Err(told.clone())).collect()
-            }
+            // What waited only for its turn is answered all the same.
+            Err(error) => items
+                .iter()
+                .map(|item| match (&item.core, &item.work) {
+                    (Some(core), Work::Read(request)) => self.check().and_then(|()| self.read_now(core, request)),
+                    _ => Err(error.clone()),
+                })
+                .collect(),
         };
         COMPLETING.set(true);
         for (item, result) in items.into_iter().zip(results) {
@@ -862,7 +885,12 @@ impl Core {
                     _ => {}
                 }
             }
-            results.push(applied.outcome);
+            results.push(match (&item.core, &item.work) {
+                // Queued behind the session's end: told so in the words in which a read is.
+                (Some(core), Work::Write(_)) if is_over(&applied.outcome) => core.check().and(applied.outcome),
+                (Some(core), Work::Close { expired: false }) if is_over(&applied.outcome) && core.state() == SessionState::Closed => Ok(Reply::Done),
+                _ => applied.outcome,
+            });
         }
         let next = state.machine.tree().next_due_ms().unwrap_or(i64::MAX);
         if self.due_ms.swap(next, Ordering::SeqCst) > next && !self.clock.is_virtual() {
@@ -985,6 +1013,10 @@ impl Core {
         committer.snapshotting = Some(thread.map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-snapshot cannot start: {error}")))?);
         Ok(())
     }
+}
+
+fn is_over(outcome: &Result<Reply>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionExpired)
 }
 
 fn no_watcher(path: &str, kind: WatchKind) -> Error {

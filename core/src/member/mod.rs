@@ -37,7 +37,18 @@ impl Member {
     /// # Errors
     /// `BadArguments`; `InUse` names the process that has the directory; `Corrupt` names file and offset.
     pub fn open(target: &str) -> Result<Member> {
-        Ok(Member { engine: Engine::open(&target::Target::parse(target)?)? })
+        Ok(Member { engine: Engine::open(&target::Target::parse(target)?, None)? })
+    }
+
+    /// Opens a member on a disk that fails when it is told to. `options` are those of a target, `time=virtual` too.
+    ///
+    /// # Errors
+    /// As [`Member::open`].
+    #[cfg(feature = "simulation")]
+    pub fn open_on(disk: &crate::log::SimulatedDisk, options: &str) -> Result<Member> {
+        let mut target = target::Target::parse(&format!("memory:?{options}"))?;
+        target.ground = target::Ground::Directory("simulated".into());
+        Ok(Member { engine: Engine::open(&target, Some(disk.disk()))? })
     }
 
     /// Opens a session.
