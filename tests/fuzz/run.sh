@@ -1,9 +1,9 @@
 #!/bin/sh
 # Fuzzes every target for some seconds: run.sh SECONDS [TARGET...]. Fails on a crash, a hang or too much memory; the
-# input is then in target/artifacts/TARGET, and `run.sh 0 TARGET FILE...` is not needed to see it again: its command is shown.
+# input is then kept in target/artifacts/TARGET, and the command that shows it again is told.
 #
 # Stable Rust will do: the coverage that libFuzzer follows is asked for with flags. What was found stays in
-# target/corpus/TARGET, so each run goes on where the last one ended.
+# target/corpus/TARGET, so each run goes on where the last one ended. Not here: the targets; their list is in Cargo.toml.
 set -eu
 seconds=${1:?usage: run.sh SECONDS [TARGET...]}
 shift

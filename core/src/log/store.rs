@@ -32,7 +32,7 @@ use std::{
 const OLD: &str = ".old";
 /// By how much a file that is given back is shortened at once, in bytes.
 #[cfg(not(test))]
-const SHRINK_BYTES: u64 = 8 << 20;
+const SHRINK_BYTES: u64 = 4 << 20;
 /// The crash tests' snapshots are small.
 #[cfg(test)]
 const SHRINK_BYTES: u64 = 1024;
@@ -352,8 +352,7 @@ impl Store {
     /// A writer for a snapshot of the state right after entry `index`, for another thread to use while appends go on.
     ///
     /// # Errors
-    /// [`ErrorKind::BadArguments`]: no such entry, or a newer snapshot exists. [`ErrorKind::InvalidState`]: that snapshot is
-    /// being written. [`ErrorKind::DiskFull`], [`ErrorKind::DiskFailed`].
+    /// [`ErrorKind::BadArguments`]: no such entry, or a newer snapshot exists. [`ErrorKind::DiskFailed`].
     pub fn snapshot_writer(&self, index: u64) -> Result<SnapshotWriter> {
         self.usable()?;
         let newest = self.snapshots.last().copied().unwrap_or(0);
@@ -361,7 +360,7 @@ impl Store {
             let text = format!("snapshot at {index}: the log ends with entry {}, the newest snapshot with {newest}", self.last_index);
             return Err(Error::new(ErrorKind::BadArguments, text));
         }
-        SnapshotWriter::new(self.disk.clone(), self.stopped.clone(), index, self.entry_bytes)
+        Ok(SnapshotWriter::new(self.disk.clone(), self.stopped.clone(), index, self.entry_bytes))
     }
 
     /// Takes note of a finished snapshot. Touches no file: what it made needless is the caller's to discard, where no
