@@ -182,7 +182,7 @@ impl DiskFile for RealFile {
             self.0.write_all_at(&ZEROS[..part], done)?;
             done += part as u64;
             // The log's syncs must not wait for all of it at once.
-            if done % ZEROS_SYNCED == 0 {
+            if done.is_multiple_of(ZEROS_SYNCED) {
                 self.0.sync_data()?;
             }
         }

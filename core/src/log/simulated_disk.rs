@@ -53,7 +53,7 @@ struct File {
 
 #[derive(Clone)]
 enum Changed {
-    Sector(usize, [u8; SECTOR]),
+    Sector(usize, Box<[u8; SECTOR]>),
     Shortened(usize),
 }
 
@@ -365,7 +365,7 @@ impl DiskFile for Handle {
             let mut bytes = [0; SECTOR];
             let part = &file.current[sector * SECTOR..end.max((sector + 1) * SECTOR).min(file.current.len()).min((sector + 1) * SECTOR)];
             bytes[..part.len()].copy_from_slice(part);
-            file.since.push(Changed::Sector(sector, bytes));
+            file.since.push(Changed::Sector(sector, Box::new(bytes)));
         }
         if taken < buf.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }

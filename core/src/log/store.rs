@@ -608,7 +608,7 @@ impl Retired {
 /// Keeps a file out of use for the log to use again, unless it is of no use.
 fn keep_spare(spares: &Spares, kept: usize, least: u64, name: &str, bytes: u64) -> bool {
     let mut spares = spares.lock();
-    let keep = bytes % SECTOR as u64 == 0 && bytes >= least && spares.len() < kept;
+    let keep = bytes.is_multiple_of(SECTOR as u64) && bytes >= least && spares.len() < kept;
     if keep {
         spares.push((name.to_owned(), bytes));
     }
