@@ -166,6 +166,8 @@ impl Store {
         let (mut last_index, mut entry_bytes) = (0, 0);
         // The segment with the last group or with what was cut, and where it ends.
         let (mut current, mut sector, mut last_group, mut torn) = (0, 1, None, None);
+        // Segment, first sector and number of sectors of what has to be zeroed before anything is written in front of it.
+        let mut littered = Vec::new();
         // Where the group that comes next would have stood.
         let mut end_before: Option<(String, u64)> = None;
         for (number, segment) in segments.iter_mut().enumerate() {
@@ -203,6 +205,9 @@ impl Store {
                 (current, sector) = (number, end.sector);
                 torn = (end.torn_sectors > 0).then_some(end.torn_sectors);
             }
+            if end.littered_sectors > 0 {
+                littered.push((number, end.sector, end.littered_sectors));
+            }
             if first_index.is_some() {
                 end_before = Some((segment.name.clone(), end.sector * SECTOR as u64));
             }
@@ -213,6 +218,10 @@ impl Store {
             return Err(corrupt(&*disk, &file, offset, &what));
         }
 
+        for (number, at, sectors) in littered.iter().copied().filter(|(number, ..)| *number >= current) {
+            let segment = &segments[number];
+            zero(segment, at, sectors).map_err(|(what, error)| disk_error(&*disk, what, &segment.name, &error))?;
+        }
         let ahead = if segments.is_empty() { VecDeque::new() } else { segments.split_off(current + 1) };
         let epoch_next = match epochs.last() {
             Some(epoch) => epoch.checked_add(1).ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "segment epochs"))?,
@@ -226,7 +235,7 @@ impl Store {
             ahead,
             epoch_next,
             sector,
-            littered: torn.unwrap_or(0),
+            littered: 0,
             sequence_next: expected.sequence,
             last_index,
             term: expected.term,
@@ -252,7 +261,6 @@ impl Store {
                 let (offset, bytes) = (sector * SECTOR as u64, sectors * SECTOR as u64);
                 tracing::warn!(file = %segment.name, offset, bytes, "an unfinished group was cut off the end of the log");
                 cut = Some(Cut { file: segment.name.clone(), offset, bytes });
-                store.sweep()?;
             }
             if let Some((number, at, sectors)) = last_group {
                 store.rewrite(number, at, sectors)?;
@@ -435,15 +443,12 @@ impl Store {
 
     /// Zeroes what an unfinished group left, so that nothing of it can stand behind a later one.
     fn sweep(&mut self) -> Result<()> {
-        let (sectors, at) = (self.littered, self.sector * SECTOR as u64);
-        let segment = self.current();
-        let zeros = vec![0; sectors.min(GROUP_SECTORS_MAX as u64 + 1) as usize * SECTOR];
-        if let Err(error) = segment.file.write_at(&zeros, at) {
-            let name = &segment.name;
-            return Err(if is_full(&error) { disk_error(&*self.disk, "zeroing", name, &error) } else { self.stop("zeroing", name, &error) });
+        let name = &self.current().name;
+        match zero(self.current(), self.sector, self.littered) {
+            Err((what @ "zeroing", error)) if is_full(&error) => return Err(disk_error(&*self.disk, what, name, &error)),
+            Err((what, error)) => return Err(self.stop(what, name, &error)),
+            Ok(()) => self.littered = 0,
         }
-        segment.file.sync_data().map_err(|error| self.stop("syncing", &segment.name, &error))?;
-        self.littered = 0;
         Ok(())
     }
 
@@ -613,6 +618,13 @@ fn keep_spare(spares: &Spares, kept: usize, least: u64, name: &str, bytes: u64) 
         spares.push((name.to_owned(), bytes));
     }
     keep
+}
+
+/// Zeroes sectors from `at` on, on the disk when this returns; else what could not be done, and why.
+fn zero(segment: &Segment, at: u64, sectors: u64) -> std::result::Result<(), (&'static str, std::io::Error)> {
+    let zeros = vec![0; sectors.min(GROUP_SECTORS_MAX as u64 + 1) as usize * SECTOR];
+    segment.file.write_at(&zeros, at * SECTOR as u64).map_err(|error| ("zeroing", error))?;
+    segment.file.sync_data().map_err(|error| ("syncing", error))
 }
 
 /// Bytes of the whole sectors that hold `bytes`, of which there are at least two.

@@ -397,6 +397,30 @@ fn a_lost_sector_before_the_last_group_is_damage() {
     }
 }
 
+/// A sector that rotted behind the end holds nothing; the log that grows up to it must not be refused for it.
+#[test]
+fn rot_behind_the_end_does_not_wait_for_the_log_to_reach_it() {
+    for rotten in 3..16 {
+        let disk = SimulatedDisk::new(1);
+        let roomy = StoreOptions { first_segment_bytes: 16 * 512, segment_bytes: 16 * 512, ..options() };
+        let mut opened = open(disk.disk(), roomy.clone()).unwrap();
+        opened.store.append(&[vec![1; 100]]).unwrap();
+        drop(opened);
+        assert!(disk.rot("log-00000001", rotten * 512 + 5, 3));
+        let mut opened = open(disk.disk(), roomy.clone()).unwrap();
+        assert_eq!((opened.entries.len(), &opened.recovery.cut), (1, &None), "nothing was cut: nothing was there");
+        for number in 2..30 {
+            opened.store.append(&[vec![number; 100]]).unwrap();
+            opened.entries.push(vec![number; 100]);
+            let copy = SimulatedDisk::new(1);
+            for name in disk.list().unwrap() {
+                copy.put(&name, &disk.contents(&name).unwrap());
+            }
+            assert_eq!(open(copy.disk(), roomy.clone()).unwrap().entries, opened.entries, "sector {rotten}, entry {number}");
+        }
+    }
+}
+
 #[test]
 fn a_missing_segment_is_damage() {
     let clean = SimulatedDisk::new(1);
