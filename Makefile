@@ -6,6 +6,7 @@ PYTHON3 ?= python3
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
+FUZZ_SECONDS ?= 5
 
 TARGET  := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CLIB    := $(TARGET)/c
@@ -14,13 +15,13 @@ VPY     := $(VENV)/bin/python
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 say      = @printf '\n== %s\n' "$(1)"
 
-.PHONY: demo test verify fix bench header wheel install clib python tools cargo-test c-test python-test clean
+.PHONY: demo test verify fix bench header wheel install clib python tools cargo-test c-test python-test fuzz-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python)
 	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) sh demo/run.sh
 
-test: tools cargo-test c-test python-test
+test: tools cargo-test c-test python-test fuzz-test
 	$(call say,all tests passed)
 
 cargo-test: tools
@@ -32,6 +33,11 @@ cargo-test: tools
 c-test: tools
 	$(call say,C and C++: every standard$(,) symbols$(,) fork$(,) leaks)
 	sh tests/c/run.sh $(CLIB) release
+
+# Every parser for a few seconds; FUZZ_SECONDS for longer.
+fuzz-test: tools
+	$(call say,fuzzing: every parser of stored bytes)
+	CARGO='$(CARGO)' FOLKMOOT_FUZZ_TARGET='$(TARGET)/fuzz' sh tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 python-test: python
 	$(call say,Python: pytest and stubtest)

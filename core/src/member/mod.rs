@@ -38,11 +38,22 @@ impl Member {
     /// `BadArguments`; `InUse` names the process that has the directory; `Corrupt` names file and offset.
     pub fn open(target: &str) -> Result<Member> {
         let target = target::Target::parse(target)?;
-        let member = Member { engine: Engine::open(&target)? };
+        let member = Member { engine: Engine::open(&target, None)? };
         for address in &target.listen {
             member.listen(address)?;
         }
         Ok(member)
+    }
+
+    /// Opens a member on a disk that fails when it is told to. `options` are those of a target, `time=virtual` too.
+    ///
+    /// # Errors
+    /// As [`Member::open`].
+    #[cfg(feature = "simulation")]
+    pub fn open_on(disk: &crate::log::SimulatedDisk, options: &str) -> Result<Member> {
+        let mut target = target::Target::parse(&format!("memory:?{options}"))?;
+        target.ground = target::Ground::Directory("simulated".into());
+        Ok(Member { engine: Engine::open(&target, Some(disk.disk()))? })
     }
 
     /// Opens a session.
