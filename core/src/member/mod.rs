@@ -98,6 +98,15 @@ impl Member {
         self.engine.listen(address, options)
     }
 
+    /// Opens the admin door at `address`: ZooKeeper's `/commands/...` as JSON, and `/metrics`. Without a token in `options`
+    /// only at a loopback address. Returns where it listens.
+    ///
+    /// # Errors
+    /// As [`Member::listen`]; `BadArguments` for an address that others can reach when there is no token.
+    pub fn admin(&self, address: &str, options: crate::admin::http::Options) -> Result<std::net::SocketAddr> {
+        self.engine.admin(address, options)
+    }
+
     /// Where it listens, in the order in which that began.
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
         self.engine.addresses()

@@ -53,6 +53,17 @@ pub(super) struct Facts {
     pub(super) latency_sum: AtomicI64,
 }
 
+impl Facts {
+    /// Starts the books anew.
+    pub(super) fn reset(&self) {
+        self.received.store(0, Ordering::Relaxed);
+        self.sent.store(0, Ordering::Relaxed);
+        self.latency_min.store(i64::MAX, Ordering::Relaxed);
+        self.latency_max.store(0, Ordering::Relaxed);
+        self.latency_sum.store(0, Ordering::Relaxed);
+    }
+}
+
 /// The session that a connection serves.
 #[derive(Clone)]
 pub(super) struct Attached {
@@ -187,6 +198,8 @@ impl Connection {
         let core = &self.door.core;
         let Ok(connect) = Connect::read(body) else { return false };
         self.count_in();
+        self.door.stats.connects.fetch_add(1, Ordering::Relaxed);
+        self.facts.last_op.store(i64::from(op::CREATE_SESSION), Ordering::Relaxed);
         let (shortest, longest) = (self.door.options.shortest_timeout_ms(), self.door.options.longest_timeout_ms());
         let timeout_ms = u32::try_from(connect.timeout_ms).unwrap_or(0).clamp(shortest, longest);
         // Whoever has seen more than we have must not be shown the past.
@@ -209,6 +222,7 @@ impl Connection {
         }
         match core.attach(connect.session, &connect.password, timeout_ms, listener) {
             Ok(Some((session, watcher))) => {
+                self.door.stats.resumed.fetch_add(1, Ordering::Relaxed);
                 let mut out = self.out.lock();
                 let attached = Attached { core: session, watcher };
                 self.write_connected(&mut out, &attached, knows_read_only);

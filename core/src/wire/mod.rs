@@ -4,6 +4,8 @@
 
 #[cfg(feature = "member")]
 mod connection;
+#[cfg(feature = "member")]
+pub(crate) mod facts;
 pub mod frame;
 pub mod options;
 pub mod records;

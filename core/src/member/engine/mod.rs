@@ -241,6 +241,8 @@ pub(crate) struct Core {
     passwords: std::sync::OnceLock<Passwords>,
     /// Its listeners, for whoever asks about all of them.
     pub(crate) doors: Mutex<Vec<Weak<Door>>>,
+    /// As ZooKeeper's; only kept and told.
+    pub(crate) trace_mask: AtomicI64,
     /// When it started, in wall and in steady milliseconds.
     started_ms: (i64, i64),
     /// Sessions that ended by silence.
@@ -337,6 +339,7 @@ impl Engine {
             recovery,
             passwords: std::sync::OnceLock::new(),
             doors: Mutex::default(),
+            trace_mask: AtomicI64::new(306),
             started_ms: (clock.wall_ms(), clock.steady_ms()),
             expired: AtomicU64::new(0),
             snapshot_zxid: AtomicI64::new(0),
