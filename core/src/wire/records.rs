@@ -12,6 +12,12 @@ use crate::ids::{SessionId, Zxid};
 use crate::request::{Acl, CreateMode, Data, Event, EventKind, Identity, Reply, Request, SessionState, SetWatches, Stat, WatchKind, WatchMode};
 use std::borrow::Cow;
 
+mod client;
+
+pub use client::{
+    ReplyHeader, XID_AUTH, XID_SET_WATCHES, fullest_form, read_notification, read_reply, read_sasl, reply_header, write_bare, write_request, write_sasl,
+};
+
 /// ZooKeeper's numbers of operations.
 #[allow(missing_docs, reason = "the names are ZooKeeper's")]
 pub mod op {
