@@ -331,6 +331,16 @@ def multi(it: Conversation) -> None:
     a.do("multiread", many(good))
     a.do("multiread", many(read, good))
     a.do("multiread", b"")
+    it.note("What cannot be in one, and is found out only when its turn comes: behind one that is done, and behind one that has failed.")
+    null_id = struct.pack(">ii", 1, 31) + buffer(b"world") + buffer(None)
+    for stumbling in ((OPS["create"], make(b"/t1", "ttl", ttl=5)[:-8]), (OPS["create2"], make(b"/t1", "ttl_sequential", ttl=5)[:-8]),
+                      (OPS["container"], make(b"/t1", "ttl", ttl=5)[:-8]), (OPS["ttl"], make(b"/x")[:-4] + struct.pack(">iq", 9, 5)),
+                      (OPS["create"], buffer(b"/n") + buffer(b"") + null_id + struct.pack(">i", 0)), (OPS["create"], make(None)),
+                      (OPS["create2"], make(None, "ephemeral")), (OPS["delete"], at(None)), (OPS["set"], put(None)), (OPS["check"], at(None))):  # fmt: skip
+        a.do("multi", many(good, stumbling, good))
+        a.do("multi", many(bad, stumbling, good))
+        a.do("multi", many(stumbling))
+    a.do("set", put(b"/a"))
     it.note("Reads, some of which fail.")
     a.do("multiread", many(read, (OPS["get"], look(b"/none")), (OPS["children_names"], look(b"/a")), (OPS["children_names"], look(b"/none")),
                            (OPS["get"], look(b"/e", True)), (OPS["get"], look(b"bad"))))  # fmt: skip
