@@ -53,3 +53,13 @@ pub const HANDSHAKE_BYTES_MAX: usize = 4096;
 /// Connections that the system may have ready before we accept them: a fleet that reconnects at once must not meet a
 /// full queue, for each of them would lose a second.
 pub const LISTEN_BACKLOG: u32 = 4096;
+/// Bytes of the head of a request to the admin door, request line included: a browser's fits many times.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Headers of a request to the admin door.
+pub const ADMIN_HEADERS_MAX: usize = 64;
+/// Connections to the admin door. When one more comes, the oldest that nothing is computed for gives way.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Commands carried out at once for the admin door: some hold a list of everything in memory.
+pub const ADMIN_COMMANDS_MAX: usize = 4;
+/// Shortest token of the admin door, in bytes: 16 random letters cannot be guessed over a network.
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;

@@ -23,7 +23,7 @@ pub struct Member {
 }
 
 /// Opens a session on the ground that `target` names: `memory:`, `memory:?time=virtual`,
-/// `file:./data` or a plain path.
+/// `file:./data` or a plain path; with `listen=host:port`, for ZooKeeper's clients too.
 ///
 /// # Errors
 /// `BadArguments` names an unknown scheme or key; `InUse`, `Corrupt`, `DiskFailed` as [`Member::open`].
@@ -37,7 +37,12 @@ impl Member {
     /// # Errors
     /// `BadArguments`; `InUse` names the process that has the directory; `Corrupt` names file and offset.
     pub fn open(target: &str) -> Result<Member> {
-        Ok(Member { engine: Engine::open(&target::Target::parse(target)?)? })
+        let target = target::Target::parse(target)?;
+        let member = Member { engine: Engine::open(&target)? };
+        for address in &target.listen {
+            member.listen(address)?;
+        }
+        Ok(member)
     }
 
     /// Opens a session.
@@ -80,6 +85,11 @@ impl Member {
     /// As [`Member::listen`].
     pub fn listen_with(&self, address: &str, options: crate::wire::Options) -> Result<std::net::SocketAddr> {
         self.engine.listen(address, options)
+    }
+
+    /// Where it listens, in the order in which that began.
+    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.engine.addresses()
     }
 
     /// What opening had to cut from the log's end, if anything, in words.

@@ -96,6 +96,11 @@ impl Znode {
         }
     }
 
+    /// Bytes of name and data.
+    pub(super) fn bytes(&self) -> i64 {
+        self.name.len() as i64 + self.data_bytes()
+    }
+
     pub(super) fn data_bytes(&self) -> i64 {
         self.data.as_ref().map_or(0, |data| data.len() as i64)
     }

@@ -27,6 +27,8 @@ impl Engine {
     /// Listens for ZooKeeper's clients; says where.
     pub(in crate::member) fn listen(&self, address: &str, options: Options) -> Result<SocketAddr> {
         self.check()?;
+        let super_digest = options.super_digest.clone().or_else(|| self.super_digest.clone());
+        let options = Options { super_digest, ..options };
         let mut doors = self.doors.0.lock();
         let open = match &mut *doors {
             Some(open) => open,
@@ -36,6 +38,10 @@ impl Engine {
         let address = running.address();
         open.listeners.push(running);
         Ok(address)
+    }
+
+    pub(in crate::member) fn addresses(&self) -> Vec<SocketAddr> {
+        self.doors.0.lock().iter().flat_map(|open| open.listeners.iter().map(Running::address)).collect()
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod commit;
 mod doors;
+mod facts;
 mod queue;
 mod read;
 mod sessions;
@@ -30,6 +31,7 @@ use crate::log::{RealDisk, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Passwords};
 use crate::request::{Acl, Data, Event, Identity, Reply, Request, Requester, SessionState, Stat};
 use crate::watch::{WatcherId, Watches};
+use crate::wire::server::Door;
 use crate::wire::ticket::Ticket;
 use doors::Doors;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
@@ -235,6 +237,16 @@ pub(crate) struct Core {
     snapshot_error: Mutex<Option<Error>>,
     /// What makes passwords: a copy of the machine's, which does not change once it has begun.
     passwords: std::sync::OnceLock<Passwords>,
+    /// Its listeners, for whoever asks about all of them.
+    pub(crate) doors: Mutex<Vec<Weak<Door>>>,
+    /// When it started, in wall and in steady milliseconds.
+    started_ms: (i64, i64),
+    /// Sessions that ended by silence.
+    expired: AtomicU64,
+    /// The last transaction in the last snapshot of this process.
+    snapshot_zxid: AtomicI64,
+    /// The folder of log and snapshots.
+    directory: Option<std::path::PathBuf>,
     /// How long appends have stalled in all, and until when nobody's silence counts, in steady milliseconds.
     stalled_ms: AtomicI64,
     quiet_until_ms: AtomicI64,
@@ -318,10 +330,18 @@ impl Engine {
             failed: Mutex::new(None),
             is_failed: AtomicBool::new(false),
             recovery,
-            clock,
             passwords: std::sync::OnceLock::new(),
+            doors: Mutex::default(),
+            started_ms: (clock.wall_ms(), clock.steady_ms()),
+            expired: AtomicU64::new(0),
+            snapshot_zxid: AtomicI64::new(0),
+            directory: match &target.ground {
+                Ground::Memory => None,
+                Ground::Directory(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            },
             stalled_ms: AtomicI64::new(0),
             quiet_until_ms: AtomicI64::new(0),
+            clock,
         });
         core.begin()?;
         let of_thread = core.clone();

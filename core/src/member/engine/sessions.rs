@@ -145,6 +145,7 @@ impl Core {
     pub(super) fn ended(&self, state: &mut State, core: &Arc<SessionCore>, expired: bool) {
         let how = if expired { SessionState::Expired } else { SessionState::Closed };
         core.state.store(how as i64, Ordering::SeqCst);
+        self.expired.fetch_add(u64::from(expired), Ordering::Relaxed);
         state.sessions.remove(&core.id);
         let theirs = std::mem::take(&mut *core.watchers.lock());
         let mut watches = self.watches.lock();

@@ -1,10 +1,11 @@
 //! Snapshots: from a frozen machine, on a thread of their own.
 
-use super::{Committer, Core, Engine, may_wait};
+use super::{Committer, Core, may_wait};
 use crate::error::{Error, ErrorKind, Result};
 
-impl Engine {
-    pub(in crate::member) fn snapshot(&self) -> Result<()> {
+impl Core {
+    /// Writes a snapshot and waits until it is on disk.
+    pub(crate) fn snapshot(&self) -> Result<()> {
         self.check()?;
         may_wait()?;
         let mut committer = self.committer.lock();
@@ -28,9 +29,7 @@ impl Engine {
             None => self.check(),
         }
     }
-}
 
-impl Core {
     /// Writes a snapshot of what is applied, on a thread of its own; writes go on meanwhile.
     pub(super) fn start_snapshot(&self, committer: &mut Committer) -> Result<()> {
         let Some(store) = &committer.store else { return Ok(()) };
