@@ -403,6 +403,10 @@ fn multi(tree: &mut Tree, with: &Context<'_>, requests: &[Request], changes: &mu
             Ok(reply) => results.push(Ok(reply)),
             Err(error) => {
                 transaction.undo();
+                // What cannot be read is nobody's result: ZooKeeper, too, meets it only when its turn comes.
+                if *request == Request::Refused(ErrorKind::MarshallingError) {
+                    return Err(error);
+                }
                 let failed = results.len();
                 results.iter_mut().for_each(|result| *result = Ok(Reply::Done));
                 results.push(Err(error.kind()));

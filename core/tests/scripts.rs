@@ -1,23 +1,147 @@
-//! The scripts of `tests/data/tree`, through the Rust door, answer as a real ZooKeeper did.
+//! The scripts of `tests/data/tree`, through the Rust door and over real sockets, answer as a real ZooKeeper did.
 //!
 //! The language is described in `tests/recorder/README.md`.
 
-use folkmoot::request::{Acl, CreateMode, Data, EventKind, Identity, Reply, Request, Stat, WatchKind, WatchMode};
+use folkmoot::ids::{SessionId, Zxid};
+use folkmoot::request::{Acl, CreateMode, Data, Event, EventKind, Identity, Reply, Request, Stat, WatchKind, WatchMode};
+use folkmoot::wire::Options;
+use folkmoot::wire::frame::{Frame, split};
+use folkmoot::wire::records::{self, Connect, Connected, Form, op};
 use folkmoot::{Error, ErrorKind, Member, Session, SessionOptions};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Scripts and blocks whose answers differ from ZooKeeper's on purpose, with the reason.
+/// Scripts whose answers differ from ZooKeeper's on purpose when there is no wire between, with the reason.
 const DECLARED: &[(&str, &str)] = &[
     ("acl_ip", "a session in this process has no address"),
     ("auth_failed", "a refused credential is an error, and nothing else: there is no connection to close"),
 ];
 
+/// Whoever makes the requests of a script.
+trait Speaker {
+    fn id(&self) -> SessionId;
+    /// Makes a request; `form` is how the wire is asked to answer it.
+    fn call(&mut self, request: Request, form: Option<Form>) -> Result<Reply, Error>;
+    /// What has been told since the last time.
+    fn events(&mut self) -> Vec<Event>;
+    fn close(&mut self) -> Result<(), Error>;
+}
+
+impl Speaker for Session {
+    fn id(&self) -> SessionId {
+        self.id()
+    }
+    fn call(&mut self, request: Request, _: Option<Form>) -> Result<Reply, Error> {
+        self.call_blocking(request)
+    }
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| Session::events(self).try_next()).collect()
+    }
+    fn close(&mut self) -> Result<(), Error> {
+        self.close_blocking()
+    }
+}
+
+/// Nothing takes this long unless it hangs.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A session on a connection of its own.
+struct Client {
+    stream: TcpStream,
+    inbox: Vec<u8>,
+    events: Vec<Event>,
+    session: SessionId,
+    xid: i32,
+}
+
+impl Client {
+    fn open(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect_timeout(&address, LONG).expect("a connection");
+        stream.set_read_timeout(Some(LONG)).expect("a deadline");
+        let mut client = Client { stream, inbox: Vec::new(), events: Vec::new(), session: SessionId(0), xid: 0 };
+        let mut out = Vec::new();
+        let timeout_ms = 40_000;
+        Connect { protocol_version: 0, last_zxid: Zxid(0), timeout_ms, session: SessionId(0), password: vec![0; 16], read_only: Some(false) }.write(&mut out);
+        client.stream.write_all(&out).expect("sent");
+        client.session = Connected::read(&client.frame()).expect("a session").session;
+        client
+    }
+
+    fn frame(&mut self) -> Vec<u8> {
+        let mut part = [0; 4096];
+        loop {
+            if let Frame::Whole(body, rest) = split(&self.inbox, usize::MAX) {
+                let (body, rest) = (body.to_vec(), rest.to_vec());
+                self.inbox = rest;
+                return body;
+            }
+            let count = self.stream.read(&mut part).expect("an answer in time");
+            assert!(count > 0, "the connection is open");
+            self.inbox.extend_from_slice(&part[..count]);
+        }
+    }
+
+    /// Sends one request and reads up to its answer.
+    fn exchange(&mut self, xid: i32, out: &[u8], form: &Form) -> Result<Reply, Error> {
+        self.stream.write_all(out).expect("sent");
+        loop {
+            let frame = self.frame();
+            let (header, rest) = records::reply_header(&frame).expect("a header");
+            if header.xid == records::XID_NOTIFICATION {
+                self.events.push(records::read_notification(&header, rest).expect("an event"));
+                continue;
+            }
+            assert_eq!(header.xid, xid, "the answer to what was asked");
+            return records::read_reply(form, header.code, rest).expect("a reply of that form");
+        }
+    }
+
+    fn bare(&mut self, xid: i32, op: i32) -> Result<(), Error> {
+        let mut out = Vec::new();
+        records::write_bare(&mut out, xid, op);
+        self.exchange(xid, &out, &Form::Empty).map(drop)
+    }
+}
+
+impl Speaker for Client {
+    fn id(&self) -> SessionId {
+        self.session
+    }
+    fn call(&mut self, request: Request, form: Option<Form>) -> Result<Reply, Error> {
+        let mut out = Vec::new();
+        let form = form.or_else(|| records::fullest_form(&request));
+        self.xid += 1;
+        let (xid, form) = match (&request, form) {
+            (Request::AddAuth { .. }, form) => (records::XID_AUTH, form),
+            // Alone, this is an operation too: one that is answered Unimplemented, and the end of the connection.
+            (_, None) => panic!("{request:?} cannot be asked over a wire"),
+            (_, form) => (self.xid, form),
+        };
+        let form = form.expect("some form");
+        records::write_request(&mut out, xid, &request, &form)?;
+        self.exchange(xid, &out, &form)
+    }
+    fn events(&mut self) -> Vec<Event> {
+        // What was told before a ping is answered stands before the answer.
+        self.bare(records::XID_PING, op::PING).expect("a ping is answered");
+        std::mem::take(&mut self.events)
+    }
+    fn close(&mut self) -> Result<(), Error> {
+        self.xid += 1;
+        self.bare(self.xid, op::CLOSE_SESSION)
+    }
+}
+
 struct Script {
     member: Member,
-    sessions: BTreeMap<String, Session>,
+    /// Where it listens, if sessions are to come from there.
+    address: Option<SocketAddr>,
+    sessions: BTreeMap<String, Box<dyn Speaker>>,
     owners: BTreeMap<i64, String>,
     base: i64,
 }
@@ -166,25 +290,41 @@ fn request(tokens: &[&str]) -> (Request, bool) {
     }
 }
 
+/// How the wire is asked to answer: with as little as the script wants to see, so that all operations have their turn.
+fn form(request: &Request, with_stat: bool, in_multi: bool) -> Form {
+    match request {
+        Request::Create { mode: CreateMode::Container | CreateMode::Ttl | CreateMode::TtlSequential, .. } => Form::PathStat,
+        Request::Create { .. } if !with_stat => Form::Path,
+        Request::Check { .. } => Form::Check,
+        Request::Children { .. } if in_multi => Form::Names,
+        request => records::fullest_form(request).unwrap_or(Form::Empty),
+    }
+}
+
 impl Script {
-    fn new(target: &str) -> Script {
+    fn new(target: &str, over_wire: Option<Options>) -> Script {
         let member = Member::open(target).expect("a member");
-        let mut script = Script { member, sessions: BTreeMap::new(), owners: BTreeMap::new(), base: 0 };
+        let address = over_wire.map(|options| member.listen_with("127.0.0.1:0", options).expect("a listener"));
+        let mut script = Script { member, address, sessions: BTreeMap::new(), owners: BTreeMap::new(), base: 0 };
         script.open("a");
-        let first = script.sessions["a"].clone();
-        let (_, stat) = first.create_blocking("/base", b"", CreateMode::Persistent).expect("/base");
+        let first = script.sessions.get_mut("a").expect("the first session");
+        let base = Request::Create { path: "/base".into(), data: Some([].into()), acl: Acl::open(), mode: CreateMode::Persistent, ttl_ms: 0 };
+        let Ok(Reply::Created { stat, .. }) = first.call(base, None) else { panic!("/base") };
+        first.call(Request::Delete { path: "/base".into(), version: -1 }, None).expect("/base goes");
         script.base = stat.czxid.0;
-        first.delete_blocking("/base", -1).expect("/base goes");
         script
     }
 
     fn open(&mut self, name: &str) {
-        let session = self.member.session(SessionOptions::default()).expect("a session");
+        let session: Box<dyn Speaker> = match self.address {
+            Some(address) => Box::new(Client::open(address)),
+            None => Box::new(self.member.session(SessionOptions::default()).expect("a session")),
+        };
         self.owners.insert(session.id().0, name.into());
         self.sessions.insert(name.into(), session);
     }
 
-    fn zxid(&self, zxid: folkmoot::ids::Zxid) -> String {
+    fn zxid(&self, zxid: Zxid) -> String {
         if zxid.0 == 0 || zxid.0 < self.base { "old".into() } else { format!("z{}", zxid.0 - self.base) }
     }
 
@@ -215,8 +355,12 @@ impl Script {
             Reply::Paths(paths) => format!("ok {}", list(paths.clone())),
             Reply::Count(count) => format!("ok {count}"),
             Reply::Identities(identities) => {
-                let mut names: Vec<_> =
-                    identities.iter().map(|identity| format!("{}:{}", identity.scheme, identity.id.split(':').next().unwrap_or_default())).collect();
+                // Where a session comes from is not part of the scripts.
+                let mut names: Vec<_> = identities
+                    .iter()
+                    .filter(|identity| identity.scheme != "ip")
+                    .map(|identity| format!("{}:{}", identity.scheme, identity.id.split(':').next().unwrap_or_default()))
+                    .collect();
                 names.sort();
                 format!("ok [{}]", names.join(" "))
             }
@@ -241,18 +385,18 @@ impl Script {
                 self.open(tokens[1]);
                 return vec!["ok".into()];
             }
-            "close" => return vec![self.sessions[tokens[1]].close_blocking().map_or_else(|error| Self::error(&error), |()| "ok".into())],
+            "close" => {
+                let closed = self.sessions.get_mut(tokens[1]).expect("a session").close();
+                return vec![closed.map_or_else(|error| Self::error(&error), |()| "ok".into())];
+            }
             _ => {}
         }
-        let session = self.sessions[name].clone();
+        let session = self.sessions.get_mut(name).expect("a session");
         match tokens[0] {
             "events" => {
-                let mut lines = Vec::new();
-                while let Some(event) = session.events().try_next() {
-                    if event.kind != EventKind::Session {
-                        lines.push(format!("{:?} {} {}", event.kind, shown(event.path.as_bytes()), self.zxid(event.zxid)));
-                    }
-                }
+                let events = session.events();
+                let shown = |event: &Event| format!("{:?} {} {}", event.kind, shown(event.path.as_bytes()), self.zxid(event.zxid));
+                let lines: Vec<_> = events.iter().filter(|event| event.kind != EventKind::Session).map(shown).collect();
                 if lines.is_empty() { vec!["none".into()] } else { lines }
             }
             verb @ ("multi" | "multiread") => {
@@ -266,8 +410,12 @@ impl Script {
                             || (tokens[0].starts_with("create") && matches!(mode(tokens), CreateMode::Container | CreateMode::Ttl | CreateMode::TtlSequential))
                     })
                     .collect();
-                let requests = requests.into_iter().map(|(request, _)| request).collect();
-                let whole = session.call_blocking(if verb == "multi" { Request::Multi(requests) } else { Request::MultiRead(requests) });
+                let requests: Vec<_> = requests.into_iter().map(|(request, _)| request).collect();
+                let forms = requests.iter().zip(&with_stat).map(|(request, with_stat)| form(request, *with_stat, true)).collect();
+                let whole = match verb {
+                    "multi" => session.call(Request::Multi(requests), Some(Form::Multi(forms))),
+                    _ => session.call(Request::MultiRead(requests), Some(Form::MultiRead(forms))),
+                };
                 let results: Vec<Result<Reply, ErrorKind>> = match whole {
                     Err(error) => return vec![Self::error(&error)],
                     Ok(Reply::Multi(results)) => results,
@@ -286,7 +434,8 @@ impl Script {
             _ => {
                 let (request, with_stat) = request(&tokens);
                 let is_exists = matches!(request, Request::Exists { .. });
-                vec![match session.call_blocking(request) {
+                let form = matches!(request, Request::Create { .. }).then(|| form(&request, with_stat, false));
+                vec![match session.call(request, form) {
                     Ok(Reply::Done) if is_exists => "NoNode".into(),
                     Ok(reply) => self.reply(&reply, with_stat),
                     Err(error) => Self::error(&error),
@@ -297,19 +446,23 @@ impl Script {
 }
 
 /// Runs one file; the differences, in words.
-fn run(file: &Path, content: &str, target: &str) -> Vec<String> {
+fn run(file: &Path, content: &str, target: &str, over_wire: bool) -> Vec<String> {
     let mut target = target.to_owned();
+    let mut options = Options::default();
     for line in content.lines() {
         let key = match line.strip_prefix("# option ") {
             Some("enforceQuota") => "quota=enforced".to_owned(),
-            Some(option) if option.starts_with("super=") => option.to_owned(),
+            Some(option) if option.starts_with("super=") => {
+                options.super_digest = option.strip_prefix("super=").map(str::to_owned);
+                option.to_owned()
+            }
             Some(other) => panic!("{}: option {other}", file.display()),
             None => continue,
         };
         target.push(if target.contains('?') { '&' } else { '?' });
         target.push_str(&key);
     }
-    let mut script = Script::new(&target);
+    let mut script = Script::new(&target, over_wire.then_some(options));
     let mut differences = Vec::new();
     let lines: Vec<_> = content.lines().enumerate().filter(|(_, line)| !line.starts_with('#')).collect();
     let mut blocks = lines.split(|(_, line)| line.trim().is_empty()).filter(|block| !block.is_empty());
@@ -338,7 +491,7 @@ fn run(file: &Path, content: &str, target: &str) -> Vec<String> {
     differences
 }
 
-fn run_all(target: impl Fn(&str) -> String) {
+fn run_all(over_wire: bool, target: impl Fn(&str) -> String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/tree");
     let mut files: Vec<_> = std::fs::read_dir(&folder).expect("tests/data/tree").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
@@ -346,22 +499,27 @@ fn run_all(target: impl Fn(&str) -> String) {
     let mut differences = Vec::new();
     for file in files {
         let name = file.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
-        if DECLARED.iter().any(|(declared, _)| *declared == name) {
+        if !over_wire && DECLARED.iter().any(|(declared, _)| *declared == name) {
             continue;
         }
         let content = std::fs::read_to_string(&file).expect("a script");
-        differences.extend(run(&file, &content, &target(&name)));
+        differences.extend(run(&file, &content, &target(&name), over_wire));
     }
     assert!(differences.is_empty(), "{} blocks differ:\n{}", differences.len(), differences.join("\n"));
 }
 
 #[test]
 fn scripts_answer_in_memory_as_zookeeper_did() {
-    run_all(|_| "memory:".into());
+    run_all(false, |_| "memory:".into());
+}
+
+#[test]
+fn scripts_answer_over_sockets_as_zookeeper_did() {
+    run_all(true, |_| "memory:".into());
 }
 
 #[test]
 fn scripts_answer_on_disk_as_zookeeper_did() {
     let folder = tempfile::tempdir().expect("a directory");
-    run_all(|name| folder.path().join(name).display().to_string());
+    run_all(false, |name| folder.path().join(name).display().to_string());
 }

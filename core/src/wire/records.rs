@@ -12,6 +12,12 @@ use crate::ids::{SessionId, Zxid};
 use crate::request::{Acl, CreateMode, Data, Event, EventKind, Identity, Reply, Request, SessionState, SetWatches, Stat, WatchKind, WatchMode};
 use std::borrow::Cow;
 
+mod client;
+
+pub use client::{
+    ReplyHeader, XID_AUTH, XID_SET_WATCHES, fullest_form, read_notification, read_reply, read_sasl, reply_header, write_bare, write_request, write_sasl,
+};
+
 /// ZooKeeper's numbers of operations.
 #[allow(missing_docs, reason = "the names are ZooKeeper's")]
 pub mod op {
@@ -359,9 +365,11 @@ fn operations(reader: &mut Reader<'_>) -> Result<(Option<Operations>, Operations
     }
 }
 
-/// One write; none if its path is null, which ZooKeeper finds out only after it has numbered it.
+/// One write; none if it names nothing or contradicts itself, which ZooKeeper finds out only after it has numbered it.
 fn write(op: i32, reader: &mut Reader<'_>, in_multi: bool) -> Result<Option<(Request, Form)>, Malformed> {
     let path = reader.string()?.map(Cow::into_owned);
+    // Alone, these look at their path before they use it.
+    let nameless = || (!in_multi).then_some((Request::Refused(ErrorKind::BadArguments), Form::Empty));
     Ok(match op {
         op::DELETE => {
             let version = reader.i32()?;
@@ -374,7 +382,7 @@ fn write(op: i32, reader: &mut Reader<'_>, in_multi: bool) -> Result<Option<(Req
         op::SET_DATA => {
             let data = data(reader)?;
             let version = reader.i32()?;
-            path.map(|path| (Request::Set { path, data, version }, Form::Stat))
+            path.map(|path| (Request::Set { path, data, version }, Form::Stat)).or_else(nameless)
         }
         op::SET_ACL => {
             let (acl, has_null) = acl(reader)?;
@@ -383,6 +391,7 @@ fn write(op: i32, reader: &mut Reader<'_>, in_multi: bool) -> Result<Option<(Req
                 true => (Request::Refused(ErrorKind::MarshallingError), Form::Empty),
                 false => (Request::SetAcl { path, acl, version }, Form::Stat),
             })
+            .or_else(nameless)
         }
         _ => {
             let data = data(reader)?;
@@ -405,6 +414,8 @@ fn create(op: i32, path: Option<String>, data: Data, acl: Vec<Acl>, flags: i32, 
     let mode = match mode {
         None if in_multi && op != op::CREATE_TTL => return Err(Malformed),
         None => return Ok((Some(Request::Refused(ErrorKind::BadArguments)), form)),
+        // A TTL that is promised and does not follow.
+        Some(_) if in_multi && has_ttl && op != op::CREATE_TTL => return Ok((None, form)),
         Some(mode) if in_multi => {
             // There the flags say what it is.
             if has_ttl || mode == CreateMode::Container {
@@ -412,7 +423,7 @@ fn create(op: i32, path: Option<String>, data: Data, acl: Vec<Acl>, flags: i32, 
             } else if op == op::CREATE_TTL {
                 form = Form::Path;
             }
-            if op == op::CREATE_CONTAINER && !has_ttl { CreateMode::Container } else { mode }
+            if op == op::CREATE_CONTAINER { CreateMode::Container } else { mode }
         }
         // A TTL goes with its own operation, and that goes with nothing else.
         Some(_) if has_ttl != (op == op::CREATE_TTL) => return Ok((Some(Request::Refused(ErrorKind::BadArguments)), form)),
@@ -421,8 +432,7 @@ fn create(op: i32, path: Option<String>, data: Data, acl: Vec<Acl>, flags: i32, 
         Some(CreateMode::Container) => CreateMode::Persistent,
         Some(mode) => mode,
     };
-    // Of a TTL in an operation without one nothing is read: it is refused by its value.
-    Ok((path.map(|path| Request::Create { path, data, acl, mode, ttl_ms: if has_ttl && op != op::CREATE_TTL { -1 } else { ttl_ms } }), form))
+    Ok((path.map(|path| Request::Create { path, data, acl, mode, ttl_ms }), form))
 }
 
 fn data(reader: &mut Reader<'_>) -> Result<Data, Malformed> {

@@ -125,15 +125,20 @@ impl Core {
         state.sessions.insert(core.id, core.clone());
         if core.manual {
             self.hear_now(core);
-            let at = self.clock.steady_ms().saturating_add(i64::from(core.timeout_ms()));
-            let mut queue = self.queue.lock();
-            let is_next = queue.timers.first().is_none_or(|(first, _)| at < *first);
-            queue.timers.insert((at, core.id));
-            if is_next && !queue.kicked {
-                queue.kicked = true;
-                drop(queue);
-                self.wake.notify_one();
-            }
+            self.look_at(core);
+        }
+    }
+
+    /// Has the silence of a session looked at when its timeout is over, by a thread that may be asleep until later than that.
+    fn look_at(&self, core: &SessionCore) {
+        let at = self.clock.steady_ms().saturating_add(i64::from(core.timeout_ms()));
+        let mut queue = self.queue.lock();
+        let is_next = queue.timers.first().is_none_or(|(first, _)| at < *first);
+        queue.timers.insert((at, core.id));
+        if is_next && !queue.kicked {
+            queue.kicked = true;
+            drop(queue);
+            self.wake.notify_one();
         }
     }
 
@@ -193,9 +198,8 @@ impl Core {
         receive(&mut state, watcher, &core, Sink::Listener(listener));
         core.timeout_ms.store(timeout_ms, Ordering::Relaxed);
         self.hear_now(&core);
-        let at = self.clock.steady_ms().saturating_add(i64::from(timeout_ms));
         // A shorter timeout than before must be seen in time; an entry that comes too early does no harm.
-        self.queue.lock().timers.insert((at, id));
+        self.look_at(&core);
         drop(state);
         if let Some(before) = before {
             before.superseded();
