@@ -683,3 +683,15 @@ fn a_member_closes_though_much_is_due() {
         }
     });
 }
+
+/// However deep a multi is nested, it is refused and not walked into.
+#[test]
+fn a_multi_in_a_multi_is_refused_at_any_depth() {
+    let session = folkmoot::open("memory:").unwrap();
+    let mut nested = Request::Multi(vec![]);
+    for _ in 0..1_000 {
+        nested = Request::Multi(vec![nested]);
+    }
+    assert_eq!(session.call_blocking(nested).unwrap_err().kind(), ErrorKind::MarshallingError);
+    assert!(session.multi_blocking(vec![]).unwrap().is_empty());
+}
