@@ -17,6 +17,9 @@
 //! Without the feature `member` everything here is pure: no file, thread, clock or chance.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
 pub mod election;
 pub mod error;
 pub mod hashing;
