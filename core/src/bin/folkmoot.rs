@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let status = folkmoot::cli::run(std::env::args_os().skip(1), &mut std::io::stdout().lock(), &mut std::io::stderr().lock());
+    // Not locked: other threads of a server tell warnings.
+    let status = folkmoot::cli::run(std::env::args_os().skip(1), &mut std::io::stdout(), &mut std::io::stderr());
     ExitCode::from(u8::try_from(status).unwrap_or(1))
 }
