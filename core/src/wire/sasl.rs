@@ -151,7 +151,11 @@ impl Answer {
         let name = match self.charset.as_deref() {
             Some(charset) if charset.eq_ignore_ascii_case(b"utf-8") => String::from_utf8(username.to_vec()).map_err(|_| failed("username is not UTF-8"))?,
             Some(_) => return Err(failed("charset is not utf-8")),
-            None => username.iter().map(|&byte| char::from(byte)).collect(),
+            // Without one it is Latin-1; kazoo's library sends UTF-8 all the same.
+            None => match std::str::from_utf8(username) {
+                Ok(name) if users.iter().any(|(user, _)| user == name) => name.to_owned(),
+                _ => username.iter().map(|&byte| char::from(byte)).collect(),
+            },
         };
         let known = users.iter().find(|(user, _)| *user == name);
         let password = known.map_or("", |(_, password)| password.as_str());
@@ -308,7 +312,8 @@ mod tests {
         assert_eq!(who(client("n", &latin("jörg"), &latin("größe"), "")), Ok("jörg".into()));
         assert_eq!(who(client("n", "jörg".as_bytes(), "größe".as_bytes(), ",charset=utf-8")), Ok("jörg".into()));
         assert_eq!(who(client("n", "кот".as_bytes(), "пароль".as_bytes(), ",charset=utf-8")), Ok("кот".into()));
-        assert_eq!(who(client("n", "кот".as_bytes(), "пароль".as_bytes(), "")), Err(ErrorKind::AuthFailed));
+        assert_eq!(who(client("n", "кот".as_bytes(), "пароль".as_bytes(), "")), Ok("кот".into()));
+        assert_eq!(who(client("n", "кот".as_bytes(), "größe".as_bytes(), "")), Err(ErrorKind::AuthFailed));
     }
 
     #[test]
