@@ -17,6 +17,8 @@
 //! Without the feature `member` everything here is pure: no file, thread, clock or chance.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "member")]
+pub mod admin;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

@@ -6,6 +6,7 @@
 use super::{Failure, broken, read_settings};
 use crate::config::{Address, ServeConfig, jaas, parse};
 use crate::error::{Error, ErrorKind, Result};
+use crate::member::Member;
 use lexopt::prelude::*;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -31,8 +32,70 @@ pub(super) trait Running {
 }
 
 /// Opens the member and its doors: `config.client`, `config.secure` and `config.admin`, where they are said.
-fn start(_ground: &Ground, _config: &ServeConfig) -> Result<Box<dyn Running>> {
-    Err(Error::new(ErrorKind::Unimplemented, "there is no listener yet"))
+fn start(ground: &Ground, config: &ServeConfig) -> Result<Box<dyn Running>> {
+    // What a door cannot do is refused: to leave it out would open what was to be closed.
+    let missing = [
+        (config.admin.is_some(), "the admin address"),
+        (config.secure.is_some() || config.options.tls.is_some(), "TLS"),
+        (!config.options.sasl_users.is_empty() || config.options.require_sasl, "SASL"),
+    ];
+    if let Some((_, what)) = missing.iter().find(|(asked, _)| *asked) {
+        return Err(Error::new(ErrorKind::Unimplemented, format!("{what} is not built into this version")));
+    }
+    let member = Member::open(&target(ground, config)?)?;
+    if let Some(words) = member.recovery() {
+        tracing::warn!("{words}");
+    }
+    let mut address = None;
+    for (at, options) in [(&config.client, config.options.clone()), (&config.secure, config.secure_options())] {
+        let Some(at) = at else { continue };
+        let bound = match &at.host {
+            Some(_) => member.listen_with(&at.to_string(), options)?,
+            // Both kinds of address by one socket; where there is no IPv6, the other.
+            None => match member.listen_with(&format!("[::]:{}", at.port), options.clone()) {
+                Ok(bound) => bound,
+                Err(error) => member.listen_with(&format!("0.0.0.0:{}", at.port), options).map_err(|_| error)?,
+            },
+        };
+        address.get_or_insert(bound);
+    }
+    let address = address.ok_or_else(|| Error::new(ErrorKind::BadArguments, "there is no address to listen at"))?;
+    Ok(Box::new(Server { member, address }))
+}
+
+/// A member with its doors.
+struct Server {
+    member: Member,
+    address: SocketAddr,
+}
+
+impl Running for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn stop(self: Box<Self>) -> Result<()> {
+        self.member.close()
+    }
+}
+
+/// The member's target in words.
+fn target(ground: &Ground, config: &ServeConfig) -> Result<String> {
+    let mut target = match ground {
+        Ground::Memory => "memory:?".to_owned(),
+        Ground::Directory(directory) => match directory.to_str().filter(|directory| !directory.contains('?')) {
+            Some(directory) => format!("file:{directory}?"),
+            None => return Err(Error::new(ErrorKind::BadArguments, format!("{}: the directory's name has to be UTF-8 without ?", directory.display()))),
+        },
+    };
+    if config.enforce_quota {
+        target.push_str("quota=enforced&");
+    }
+    if let Some(bytes) = config.snapshot_bytes {
+        target.push_str(&format!("snapshot_bytes={}&", bytes.max(4096)));
+    }
+    target.pop();
+    Ok(target)
 }
 
 pub(super) fn run(args: lexopt::Parser, out: &mut dyn Write, err: &mut dyn Write) -> std::result::Result<(), Failure> {
@@ -232,8 +295,8 @@ mod tests {
     #[test]
     fn it_is_ready_then_waits_then_stops() {
         type Told = Rc<RefCell<Vec<&'static str>>>;
-        struct Server(Told);
-        impl Running for Server {
+        struct Pretended(Told);
+        impl Running for Pretended {
             fn address(&self) -> SocketAddr {
                 ([127, 0, 0, 1], 7).into()
             }
@@ -253,7 +316,7 @@ mod tests {
         let (one, two) = (told.clone(), told.clone());
         let start = move |_: &Ground, _: &ServeConfig| {
             one.borrow_mut().push("started");
-            Ok(Box::new(Server(one)) as Box<dyn Running>)
+            Ok(Box::new(Pretended(one)) as Box<dyn Running>)
         };
         let until = move || {
             two.borrow_mut().push("caught");
