@@ -19,6 +19,9 @@
 
 #[cfg(feature = "member")]
 pub mod admin;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
 pub mod election;
 pub mod error;
 pub mod hashing;

@@ -38,6 +38,8 @@ pub const QUEUE_MAX: usize = 65_536;
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Connections of one listener, when nothing less is asked for.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Bytes of a PEM file: a chain is a few KiB, a machine's whole list of authorities some 200.
+pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Requests of one connection that wait in the member's queue; more are not read from it.
 pub const CONNECTION_IN_FLIGHT_MAX: usize = 2048;
 /// Of these, reads that wait for writes: each may be answered with as much as a frame.

@@ -10,8 +10,12 @@ pub mod frame;
 pub mod options;
 pub mod records;
 #[cfg(feature = "member")]
+pub mod sasl;
+#[cfg(feature = "member")]
 pub(crate) mod server;
 #[cfg(feature = "member")]
 pub(crate) mod ticket;
+#[cfg(feature = "member")]
+pub mod tls;
 
 pub use options::{ClientCertificate, Options, Tls};
