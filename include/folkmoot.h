@@ -25,7 +25,8 @@
  * fork       In a child, handles of the parent answer FOLKMOOT_FORKED and freeing them does nothing
  *            (their memory stays): open new ones.
  * Process    The library installs no signal handler, reads no environment variable and writes
- *            nothing to stdout or stderr. Its threads are named fm-* and have all signals blocked.
+ *            nothing to stdout or stderr: what it has to say goes to folkmoot_set_log_callback. Its
+ *            threads are named fm-* and have all signals blocked.
  * Growth     Option structs begin with their size; fields are added at the end. Numbers are never
  *            used again. Functions are not taken away within one soname.
  */
@@ -235,6 +236,21 @@ extern "C" {
 /* The caller keeps it alive: any request counts, and folkmoot_session_touch. */
 #define FOLKMOOT_HEARTBEAT_MANUAL 1
 
+/* Log lines: of every step. */
+#define FOLKMOOT_LOG_TRACE 5
+
+/* Log lines: for whoever debugs the host. */
+#define FOLKMOOT_LOG_DEBUG 10
+
+/* Log lines: in the course of things. */
+#define FOLKMOOT_LOG_INFO 20
+
+/* Log lines: someone should look at it. */
+#define FOLKMOOT_LOG_WARNING 30
+
+/* Log lines: something was lost or refused. */
+#define FOLKMOOT_LOG_ERROR 40
+
 /* Conditional operations: do not compare versions. */
 #define FOLKMOOT_ANY_VERSION (-1)
 
@@ -309,6 +325,16 @@ typedef struct folkmoot_watch folkmoot_watch;
 
 /* How a call ended: FOLKMOOT_OK, or one of the negative numbers above. */
 typedef int32_t folkmoot_status;
+
+/*
+ Told each line of the library's. context is what was passed with it; level is FOLKMOOT_LOG_;
+ target is the part of the library that speaks, such as "folkmoot::log::store"; text is one line
+ without a newline at its end. Both are valid until it returns. Must not throw.
+ */
+typedef void (*folkmoot_log_callback)(void *context,
+                                      int32_t level,
+                                      const char *target,
+                                      const char *text);
 
 /* How to open a session. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_SESSION_OPTIONS_INIT), then what you want. */
 typedef struct folkmoot_session_options {
@@ -495,6 +521,28 @@ FOLKMOOT_API const char *folkmoot_last_error(void);
 
 /* Frees what a function of this library has said to free with it. NULL does nothing. */
 FOLKMOOT_API void folkmoot_free(void *memory);
+
+/*
+ Has the library's own lines (what it found when it opened a directory, what fails in the
+ background) told to callback: those of at least min_level, FOLKMOOT_LOG_. One callback a process;
+ NULL takes it back, and without one nothing is said anywhere.
+
+ The callback runs on a thread named fm-log, one line at a time and in order, with no lock held: it
+ may call any function, this one too. Nothing waits for it: a line can come after the call that it
+ is about has returned, and beyond 1024 that wait, lines are dropped and the next says how many.
+
+ When this returns, the callback set before has been told all lines up to now, has returned and
+ will not be called again, so its context can be freed. Only inside that very callback it returns
+ at once: the callback is not called again then, and the lines that wait are dropped. What is said
+ before a process ends is sure to be told only if it sets NULL first. A child of fork has no
+ callback until it sets one.
+
+ FOLKMOOT_OK, _LIMIT_EXCEEDED if the thread cannot start.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_set_log_callback(int32_t min_level,
+                                          folkmoot_log_callback callback,
+                                          void *context);
 
 /*
  Opens a session on the ground that target names: "memory:", "memory:?time=virtual",

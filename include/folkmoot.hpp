@@ -20,6 +20,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -564,6 +565,27 @@ inline Result<Member> Session::member() {
     folkmoot_member *out = nullptr;
     FOLKMOOT_TRY(folkmoot_session_member(handle_.get(), &out));
     return Member(out);
+}
+
+/* Told each line of the library's: FOLKMOOT_LOG_, who speaks, and what. Must not throw. */
+using LogCallback = std::function<void(int32_t level, const std::string &target, const std::string &text)>;
+
+namespace detail {
+extern "C" inline void folkmoot_hpp_log(void *context, int32_t level, const char *target, const char *text) noexcept {
+    (*static_cast<LogCallback *>(context))(level, target, text);
+}
+} // namespace detail
+
+/* folkmoot_set_log_callback; an empty callback takes it back. Not to be called from inside one. */
+inline Result<void> set_log_callback(int32_t min_level, LogCallback callback) {
+    static std::mutex mutex;
+    static LogCallback *kept = nullptr; /* never destroyed by the end of the program, which a line may outlive */
+    std::lock_guard<std::mutex> guard(mutex);
+    std::unique_ptr<LogCallback> next(callback ? new LogCallback(std::move(callback)) : nullptr);
+    FOLKMOOT_TRY(folkmoot_set_log_callback(min_level, next ? detail::folkmoot_hpp_log : nullptr, next.get()));
+    std::unique_ptr<LogCallback> before(kept);
+    kept = next.release();
+    FOLKMOOT_DONE;
 }
 
 /* A session on the ground that `target` names. */

@@ -38,3 +38,8 @@ pub const QUEUE_MAX: usize = 65_536;
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Connections of one listener, when nothing less is asked for.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Lines for the host's log that may wait for the thread that tells them; beyond it the newest are
+/// dropped and counted. The core warns seldom: this is a disk that fails for a while.
+pub const LINES_MAX: usize = 1024;
+/// Bytes of one such line; the rest is cut.
+pub const LINE_BYTES_MAX: usize = 4096;

@@ -81,6 +81,17 @@ pub const FOLKMOOT_HEARTBEAT_AUTO: i32 = 0;
 /// The caller keeps it alive: any request counts, and folkmoot_session_touch.
 pub const FOLKMOOT_HEARTBEAT_MANUAL: i32 = 1;
 
+/// Log lines: of every step.
+pub const FOLKMOOT_LOG_TRACE: i32 = 5;
+/// Log lines: for whoever debugs the host.
+pub const FOLKMOOT_LOG_DEBUG: i32 = 10;
+/// Log lines: in the course of things.
+pub const FOLKMOOT_LOG_INFO: i32 = 20;
+/// Log lines: someone should look at it.
+pub const FOLKMOOT_LOG_WARNING: i32 = 30;
+/// Log lines: something was lost or refused.
+pub const FOLKMOOT_LOG_ERROR: i32 = 40;
+
 /// Conditional operations: do not compare versions.
 pub const FOLKMOOT_ANY_VERSION: i32 = -1;
 

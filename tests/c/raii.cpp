@@ -3,6 +3,8 @@
 #include "check.h"
 
 int main() {
+    int lines = 0;
+    folkmoot::set_log_callback(FOLKMOOT_LOG_WARNING, [&](int32_t, const std::string &, const std::string &) { lines++; });
     folkmoot::Session session = folkmoot::open("memory:");
     folkmoot::Created made = session.create("/a", "one");
     CHECK(made.path == "/a" && made.stat.version == 0);
@@ -58,5 +60,7 @@ int main() {
     folkmoot::Ring more = ring.with("d");
     CHECK(ring.size() == 3 && more.size() == 4 && !ring.diff(more).empty());
     CHECK(more.locate_n("key", 2).at(0) == more.locate("key"));
+    folkmoot::set_log_callback(0, nullptr);
+    CHECK(lines == 0);
     return 0;
 }

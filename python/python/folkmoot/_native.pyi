@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 from .election import Ballot, Outcome
 from .hashing import Move
@@ -16,6 +16,7 @@ __all__ = [
     "EventQueue",
     "FixedTimeout",
     "LastVote",
+    "Lines",
     "Mailbox",
     "Member",
     "RING_SIZE",
@@ -39,7 +40,7 @@ RING_SIZE: int
 
 @disjoint_base
 class Member:
-    def __new__(cls, target: str) -> Member: ...
+    def __new__(cls, target: str) -> Self: ...
     def advance(self, ms: int) -> None: ...
     def now_ms(self) -> int: ...
     def snapshot(self) -> None: ...
@@ -133,6 +134,13 @@ class Mailbox:
     def take(self) -> list[tuple[Callable[[Any, Any], object], Any, Any]] | None: ...
     def put(self, receiver: Callable[[Any, Any], object]) -> None: ...
     def stop(self) -> None: ...
+
+@final
+class Lines:
+    def __new__(cls, level: int) -> Lines: ...
+    def listen(self) -> None: ...
+    def take(self) -> list[tuple[int, str, str]]: ...
+    def close(self) -> None: ...
 
 @final
 class Stat(Sequence[int]):
