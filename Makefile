@@ -67,8 +67,10 @@ fix: tools
 header: tools
 	UPDATE_HEADER=1 $(CARGO) test -q -p folkmoot-ffi header
 
-bench: tools
-	$(CARGO) bench -q -p folkmoot --bench figures
+# Rust, C and Python in one table.
+bench: tools clib python
+	cc -O2 -Wall -Wextra -Iinclude core/benches/doors.c -o $(CLIB)/doors -L$(CLIB) -lfolkmoot -Wl,-rpath,$(CLIB)
+	FIGURES_C=$(CLIB)/doors FIGURES_PYTHON=$(VPY) $(CARGO) bench -q -p folkmoot --bench figures $(if $(ONLY),-- $(ONLY))
 
 install: clib
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
