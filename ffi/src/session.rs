@@ -92,7 +92,7 @@ pub(crate) fn watch_mode(mode: i32) -> Result<WatchMode> {
     }
 }
 
-fn watch_kind(kind: i32) -> Result<WatchKind> {
+pub(crate) fn watch_kind(kind: i32) -> Result<WatchKind> {
     use WatchKind::*;
     [Children, Data, Any, Persistent, Recursive]
         .into_iter()

@@ -242,7 +242,7 @@ pub struct folkmoot_result {
     pub path: *const c_char,
     /// get: the data; NULL if it is null.
     pub data: *const c_void,
-    /// get: its length in bytes; -1 if the data is null.
+    /// get: its length in bytes; -1 if the data is null. count_descendants: how many.
     pub data_len: i64,
     /// create, set, set_acl, exists, get, children, get_acl.
     pub stat: folkmoot_stat,

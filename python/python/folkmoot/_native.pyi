@@ -28,7 +28,10 @@ __all__ = [
     "Tally",
     "__version__",
     "fm1",
+    "queue_order",
+    "sequence_name",
     "sequence_of",
+    "sequence_precedes",
     "waits_for",
 ]
 
@@ -185,6 +188,9 @@ class Stat(Sequence[int]):
 def fm1(key: _Key) -> int: ...
 def waits_for(contenders: Sequence[tuple[int, bool]]) -> list[int | None]: ...
 def sequence_of(name: str, prefix: str) -> int | None: ...
+def sequence_name(prefix: str, sequence: int) -> str: ...
+def sequence_precedes(first: int, second: int) -> bool: ...
+def queue_order(sequences: Sequence[int]) -> list[int]: ...
 @final
 class Ring:
     def __new__(
