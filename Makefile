@@ -14,13 +14,13 @@ VPY     := $(VENV)/bin/python
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 say      = @printf '\n== %s\n' "$(1)"
 
-.PHONY: demo test verify fix bench header wheel install clib python tools cargo-test c-test python-test clean
+.PHONY: demo test msrv verify fix bench header wheel install clib python tools cargo-test c-test python-test readme-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python)
 	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) sh demo/run.sh
 
-test: tools cargo-test c-test python-test
+test: tools cargo-test c-test python-test readme-test
 	$(call say,all tests passed)
 
 cargo-test: tools
@@ -37,6 +37,10 @@ python-test: python
 	$(call say,Python: pytest and stubtest)
 	$(VPY) -m pytest -q tests/python
 
+readme-test: clib python
+	$(call say,README: its programs compile and run)
+	sh tests/readme.sh $(CLIB) $(VPY)
+
 # The shared object, the static archive.
 clib: tools
 	$(call say,libfolkmoot: shared object and static archive)
@@ -52,6 +56,13 @@ python: tools $(VPY)
 
 wheel: tools $(VPY)
 	$(VENV)/bin/maturin build --release -m python/Cargo.toml -o $(TARGET)/wheels
+
+# The oldest Rust that Cargo.toml promises, if rustup has it here (rustup toolchain install --profile minimal N).
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+msrv:
+	@if rustup run $(MSRV) rustc --version >/dev/null 2>&1; \
+	then CARGO_TARGET_DIR=$(TARGET)/msrv rustup run $(MSRV) cargo check -q --locked --workspace && echo "compiles with Rust $(MSRV)"; \
+	else echo "skipped: rustup has no Rust $(MSRV) here"; fi
 
 # Reads only.
 verify: tools
