@@ -32,6 +32,7 @@ cargo-test: tools
 c-test: tools
 	$(call say,C and C++: every standard$(,) symbols$(,) fork$(,) leaks)
 	sh tests/c/run.sh $(CLIB) release
+	sh tests/install.sh
 
 python-test: python
 	$(call say,Python: pytest and stubtest)
@@ -84,11 +85,13 @@ bench: tools clib python
 	FIGURES_C=$(CLIB)/doors FIGURES_PYTHON=$(VPY) $(CARGO) bench -q -p folkmoot --bench figures $(if $(ONLY),-- $(ONLY))
 
 install: clib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/folkmoot $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(CLIB)/libfolkmoot.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
 	ln -sf libfolkmoot.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libfolkmoot.so.0
 	ln -sf libfolkmoot.so.0 $(DESTDIR)$(LIBDIR)/libfolkmoot.so
 	install -m 644 $(CLIB)/libfolkmoot.a $(DESTDIR)$(LIBDIR)/
+	install -m 644 ffi/cmake/folkmootConfig.cmake $(DESTDIR)$(LIBDIR)/cmake/folkmoot/
+	sed 's/@VERSION@/$(VERSION)/' ffi/cmake/folkmootConfigVersion.cmake > $(DESTDIR)$(LIBDIR)/cmake/folkmoot/folkmootConfigVersion.cmake
 	install -m 644 include/folkmoot.h include/folkmoot.hpp $(DESTDIR)$(PREFIX)/include/
 	printf 'prefix=%s\nlibdir=%s\nincludedir=$${prefix}/include\n\nName: folkmoot\nDescription: Coordination that lives in your process\nVersion: %s\nLibs: -L$${libdir} -lfolkmoot\nLibs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(LIBDIR)' '$(VERSION)' > $(DESTDIR)$(LIBDIR)/pkgconfig/folkmoot.pc
 
