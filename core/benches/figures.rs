@@ -260,7 +260,7 @@ fn memory_of(table: &mut Table, many: usize) {
     let before = LIVE.load(Ordering::SeqCst);
     let mut make = |request| {
         number += 1;
-        let write = Write { session: SessionId(1), attachment: 0, number, answered: number - 1, time_ms: 0, identities: vec![], request };
+        let write = Write { session: SessionId(1), attachment: 0, number, answered: number - 1, time_ms: 0, identities: [].into(), request };
         machine.apply(&Entry::Write(Box::new(write))).outcome.unwrap();
     };
     for parent in 0..many / CHILDREN {

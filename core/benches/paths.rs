@@ -17,7 +17,7 @@ fn path(number: u64) -> String {
 }
 
 fn write(number: u64, request: Request) -> Entry {
-    Entry::Write(Box::new(Write { session: SessionId(1), attachment: 0, number, answered: number - 1, time_ms: 0, identities: vec![], request }))
+    Entry::Write(Box::new(Write { session: SessionId(1), attachment: 0, number, answered: number - 1, time_ms: 0, identities: [].into(), request }))
 }
 
 fn set(path: String) -> Request {

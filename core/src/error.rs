@@ -78,6 +78,10 @@ kinds! {
     NotReadOnly = -119,
     /// No such watch is registered.
     NoWatcher = -121,
+    /// Changing the members by request is off.
+    ReconfigDisabled = -123,
+    /// The session must authenticate first, and was closed.
+    AuthRequired = -124,
     /// The write would exceed a hard quota.
     QuotaExceeded = -125,
     /// The member has as much waiting as it takes: try again later.

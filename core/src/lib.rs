@@ -17,6 +17,8 @@
 //! Without the feature `member` everything here is pure: no file, thread, clock or chance.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "member")]
+pub mod admin;
 pub mod election;
 pub mod error;
 pub mod hashing;

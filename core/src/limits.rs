@@ -43,3 +43,28 @@ pub const CONNECTIONS_MAX: usize = 100_000;
 pub const LINES_MAX: usize = 1024;
 /// Bytes of one such line; the rest is cut.
 pub const LINE_BYTES_MAX: usize = 4096;
+/// Requests of one connection that wait in the member's queue; more are not read from it.
+pub const CONNECTION_IN_FLIGHT_MAX: usize = 2048;
+/// Of these, reads that wait for writes: each may be answered with as much as a frame.
+pub const CONNECTION_QUEUED_READS_MAX: usize = 512;
+/// Bytes of the requests of one connection that wait in the queue; more are not read from it.
+pub const CONNECTION_QUEUED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes waiting to be written to one connection beyond which nothing more is read from it.
+pub const CONNECTION_OUT_BYTES: usize = 1024 * 1024;
+/// Bytes waiting to be written to one connection at which it is dropped when another event comes.
+pub const CONNECTION_EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the first frame of a connection: a session's number, password and little else.
+pub const HANDSHAKE_BYTES_MAX: usize = 4096;
+/// Connections that the system may have ready before we accept them: a fleet that reconnects at once must not meet a
+/// full queue, for each of them would lose a second.
+pub const LISTEN_BACKLOG: u32 = 4096;
+/// Bytes of the head of a request to the admin door, request line included: a browser's fits many times.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Headers of a request to the admin door.
+pub const ADMIN_HEADERS_MAX: usize = 64;
+/// Connections to the admin door. When one more comes, the oldest that nothing is computed for gives way.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Commands carried out at once for the admin door: some hold a list of everything in memory.
+pub const ADMIN_COMMANDS_MAX: usize = 4;
+/// Shortest token of the admin door, in bytes: 16 random letters cannot be guessed over a network.
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;

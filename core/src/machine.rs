@@ -13,8 +13,11 @@ use crate::ids::{SessionId, Zxid};
 use crate::limits::{IN_FLIGHT_MAX, MULTI_OPS_MAX, OUTCOMES_KEPT_MS, SESSIONS_MAX};
 use crate::request::{Change, Identity, Reply, Request, Requester};
 use crate::tree::{Context, Frozen, Part, Transaction, Tree};
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// A session's last replies, by the number of the write.
 type Replies = VecDeque<(u64, Result<Reply>)>;
@@ -51,7 +54,7 @@ pub struct Write {
     /// Milliseconds since 1970.
     pub time_ms: i64,
     /// What the session had shown.
-    pub identities: Vec<Identity>,
+    pub identities: Arc<[Identity]>,
     /// What to do.
     pub request: Request,
 }
@@ -80,6 +83,31 @@ pub struct Applied {
     pub zxid: Zxid,
     /// What changed, in order.
     pub changes: Vec<Change>,
+}
+
+/// Makes the passwords of sessions: 16 bytes that only members of this store can know, so that whoever sees a session's
+/// number cannot take it over.
+#[derive(Clone)]
+pub struct Passwords([u8; 32]);
+
+impl Passwords {
+    /// The password of a session.
+    pub fn of(&self, session: SessionId) -> [u8; 16] {
+        let mut password = [0; 16];
+        password.copy_from_slice(&self.mac(session).finalize().into_bytes()[..16]);
+        password
+    }
+
+    /// Whether it is; takes the same time whatever is wrong with it.
+    pub fn is(&self, session: SessionId, password: &[u8]) -> bool {
+        password.len() == 16 && self.mac(session).verify_truncated_left(password).is_ok()
+    }
+
+    fn mac(&self, session: SessionId) -> Hmac<Sha256> {
+        let mut key = [0; 64];
+        key[..32].copy_from_slice(&self.0);
+        Hmac::new(&key.into()).chain_update(session.0.to_be_bytes())
+    }
 }
 
 /// A piece of a snapshot. Variants are only appended.
@@ -144,6 +172,11 @@ impl Machine {
     /// One session.
     pub fn session(&self, id: SessionId) -> Option<&SessionRecord> {
         self.sessions.get(&id)
+    }
+
+    /// What makes the passwords of sessions.
+    pub fn passwords(&self) -> Passwords {
+        Passwords(self.secret)
     }
 
     /// How write `number` of a session ended; none if it never came, or its reply is not kept any more.
@@ -255,12 +288,13 @@ impl Machine {
         }
         record.number = write.number;
         self.zxid = self.zxid.next();
-        let who = Requester { session: write.session, identities: write.identities.as_slice().into() };
+        let who = Requester { session: write.session, identities: write.identities.clone() };
         let with = Context { zxid: self.zxid, time_ms: write.time_ms, who: &who, enforce_quota: self.enforce_quota };
         let outcome = match &write.request {
             Request::Multi(requests) => multi(&mut self.tree, &with, requests, changes),
             // Alone it is not an operation, as in ZooKeeper 3.9.
             Request::Check { .. } => Err(Error::new(ErrorKind::Unimplemented, "check is for multi only")),
+            Request::Refused(kind) => Err(Error::new(*kind, "the request makes no sense")),
             request => {
                 let mut transaction = Transaction::new(&mut self.tree, &with, false);
                 let outcome = transaction.write(request);

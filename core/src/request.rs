@@ -207,12 +207,37 @@ pub enum Request {
     AddAuth { scheme: String, credential: Vec<u8> },
     /// The identities shown so far.
     WhoAmI,
+    /// Set watches of an earlier connection again; what has changed since then is told now.
+    SetWatches(Box<SetWatches>),
+    /// A write that its door could not make sense of: it changes nothing, fails with this kind, and takes its transaction
+    /// number as any other failed write.
+    Refused(ErrorKind),
+}
+
+/// The watches that someone had, and the last transaction known to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetWatches {
+    /// What they have seen.
+    pub relative_zxid: Zxid,
+    /// Watches on data.
+    pub data: Vec<String>,
+    /// Watches for a znode to be.
+    pub exist: Vec<String>,
+    /// Watches on children.
+    pub child: Vec<String>,
+    /// Persistent ones.
+    pub persistent: Vec<String>,
+    /// Recursive ones.
+    pub recursive: Vec<String>,
 }
 
 impl Request {
     /// Whether it goes through the log.
     pub fn is_write(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Delete { .. } | Self::Set { .. } | Self::SetAcl { .. } | Self::Check { .. } | Self::Multi(_))
+        matches!(
+            self,
+            Self::Create { .. } | Self::Delete { .. } | Self::Set { .. } | Self::SetAcl { .. } | Self::Check { .. } | Self::Multi(_) | Self::Refused(_)
+        )
     }
 }
 

@@ -209,6 +209,23 @@ impl Watches {
         self.data.count(watcher) + self.child.count(watcher)
     }
 
+    /// How many pairs of watcher and path there are, in both tables.
+    pub fn len(&self) -> usize {
+        [&self.data, &self.child].into_iter().flat_map(|table| table.by_watcher.values()).map(HashSet::len).sum()
+    }
+
+    /// How many watchers, paths and pairs of both there are in the table of data watches.
+    pub fn summary(&self) -> (usize, usize, usize) {
+        (self.data.by_watcher.len(), self.data.by_path.len(), self.data.by_watcher.values().map(HashSet::len).sum())
+    }
+
+    /// What a watcher watches in the table of data watches, sorted.
+    pub fn paths(&self, watcher: WatcherId) -> Vec<Arc<str>> {
+        let mut paths: Vec<_> = self.data.by_watcher.get(&watcher).into_iter().flatten().cloned().collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// Whether nobody watches anything.
     pub fn is_empty(&self) -> bool {
         self.data.by_path.is_empty() && self.child.by_path.is_empty()

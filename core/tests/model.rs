@@ -438,7 +438,7 @@ impl World {
                     number,
                     answered: number.saturating_sub(2),
                     time_ms: self.model.now,
-                    identities: identities(*session),
+                    identities: identities(*session).into(),
                     request: request.clone(),
                 }));
                 let wanted = self.model.write(*session, &request, &mut expected);
@@ -639,7 +639,15 @@ fn exercise(machine: &mut Machine) {
             let multi = Request::Multi(vec![request.clone(), Request::Check { path: "/none".into(), version: 0 }]);
             let request = if more % 2 == 0 { multi } else { request };
             let identities = who.identities.to_vec();
-            machine.apply(&Entry::Write(Box::new(Write { session, attachment, number, answered: number - 1, time_ms: 5, identities, request })));
+            machine.apply(&Entry::Write(Box::new(Write {
+                session,
+                attachment,
+                number,
+                answered: number - 1,
+                time_ms: 5,
+                identities: identities.into(),
+                request,
+            })));
         }
         machine.apply(&Entry::Close { session, expired: true, time_ms: 6 });
     }

@@ -2,7 +2,7 @@
 
 mod call;
 mod clock;
-mod engine;
+pub(crate) mod engine;
 mod events;
 mod session;
 mod target;
@@ -23,7 +23,7 @@ pub struct Member {
 }
 
 /// Opens a session on the ground that `target` names: `memory:`, `memory:?time=virtual`,
-/// `file:./data` or a plain path.
+/// `file:./data` or a plain path; with `listen=host:port`, for ZooKeeper's clients too.
 ///
 /// # Errors
 /// `BadArguments` names an unknown scheme or key; `InUse`, `Corrupt`, `DiskFailed` as [`Member::open`].
@@ -37,7 +37,12 @@ impl Member {
     /// # Errors
     /// `BadArguments`; `InUse` names the process that has the directory; `Corrupt` names file and offset.
     pub fn open(target: &str) -> Result<Member> {
-        Ok(Member { engine: Engine::open(&target::Target::parse(target)?)? })
+        let target = target::Target::parse(target)?;
+        let member = Member { engine: Engine::open(&target)? };
+        for address in &target.listen {
+            member.listen(address)?;
+        }
+        Ok(member)
     }
 
     /// Opens a session.
@@ -63,6 +68,28 @@ impl Member {
     /// Writes a snapshot now and waits until it is on disk. Nothing to do in memory.
     pub fn snapshot(&self) -> Result<()> {
         self.engine.snapshot()
+    }
+
+    /// Listens at `address` (`host:port`; port 0 for any free one) for clients that speak ZooKeeper's protocol, until the
+    /// member closes. Returns where it listens.
+    ///
+    /// # Errors
+    /// `BadArguments` for an address that is none; `SystemError` when it is taken or not allowed.
+    pub fn listen(&self, address: &str) -> Result<std::net::SocketAddr> {
+        self.listen_with(address, crate::wire::Options::default())
+    }
+
+    /// [`Member::listen`], with settings.
+    ///
+    /// # Errors
+    /// As [`Member::listen`].
+    pub fn listen_with(&self, address: &str, options: crate::wire::Options) -> Result<std::net::SocketAddr> {
+        self.engine.listen(address, options)
+    }
+
+    /// Where it listens, in the order in which that began.
+    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.engine.addresses()
     }
 
     /// What opening had to cut from the log's end, if anything, in words.

@@ -21,6 +21,8 @@ pub(super) struct Target {
     pub(super) super_digest: Option<String>,
     /// Bytes of log after which a snapshot is written.
     pub(super) snapshot_bytes: u64,
+    /// Where ZooKeeper's clients are listened for.
+    pub(super) listen: Vec<String>,
 }
 
 impl Target {
@@ -45,18 +47,19 @@ impl Target {
         } else {
             Ground::Directory(path.into())
         };
-        let mut target = Target { ground, virtual_time: false, enforce_quota: false, super_digest: None, snapshot_bytes: 64 << 20 };
+        let mut target = Target { ground, virtual_time: false, enforce_quota: false, super_digest: None, snapshot_bytes: 64 << 20, listen: Vec::new() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("time", "virtual") => target.virtual_time = true,
                 ("time", "real") => target.virtual_time = false,
                 ("quota", "enforced") => target.enforce_quota = true,
                 ("super", digest) if digest.contains(':') => target.super_digest = Some(digest.into()),
+                ("listen", address) if address.contains(':') => target.listen.push(address.into()),
                 ("snapshot_bytes", bytes) => match bytes.parse() {
                     Ok(bytes) if bytes >= 4096 => target.snapshot_bytes = bytes,
                     _ => return bad(format!("snapshot_bytes is {bytes}; it is a number of at least 4096")),
                 },
-                (key @ ("time" | "quota" | "super"), value) => return bad(format!("{key} cannot be {value}")),
+                (key @ ("time" | "quota" | "super" | "listen"), value) => return bad(format!("{key} cannot be {value}")),
                 (key, _) => return bad(format!("the key {key} is not known")),
             }
         }
@@ -76,13 +79,19 @@ mod tests {
         assert_eq!(Target::parse("./data").unwrap().ground, Ground::Directory("./data".into()));
         assert_eq!(Target::parse("file:/var/lib/x").unwrap().ground, Ground::Directory("/var/lib/x".into()));
         assert!(Target::parse("memory:?time=virtual").unwrap().virtual_time);
+        assert_eq!(Target::parse("memory:?listen=[::1]:0&listen=localhost:2181").unwrap().listen, ["[::1]:0", "localhost:2181"]);
     }
 
     #[test]
     fn what_is_not_known_is_refused_by_name() {
-        for (text, named) in
-            [("memory:?tiem=virtual", "tiem"), ("etcd://x", "etcd"), ("./d?time=virtual", "memory"), ("memory:?time=never", "never"), ("", "path")]
-        {
+        for (text, named) in [
+            ("memory:?tiem=virtual", "tiem"),
+            ("etcd://x", "etcd"),
+            ("./d?time=virtual", "memory"),
+            ("memory:?time=never", "never"),
+            ("memory:?listen=2181", "2181"),
+            ("", "path"),
+        ] {
             let error = Target::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadArguments);
             assert!(error.to_string().contains(named), "{error}");

@@ -96,6 +96,11 @@ impl Znode {
         }
     }
 
+    /// Bytes of name and data.
+    pub(super) fn bytes(&self) -> i64 {
+        self.name.len() as i64 + self.data_bytes()
+    }
+
     pub(super) fn data_bytes(&self) -> i64 {
         self.data.as_ref().map_or(0, |data| data.len() as i64)
     }
@@ -256,7 +261,8 @@ impl Index {
 
     #[inline]
     pub(super) fn find(&self, arena: &Arena, path: &str) -> Option<u32> {
-        if path == "/" {
+        // The empty path names the root too, for whoever reads; no write takes it.
+        if path.is_empty() || path == "/" {
             return Some(ROOT);
         }
         let hash = self.hash(path)?;

@@ -38,6 +38,8 @@ pub struct Tree {
     ttls: BTreeSet<(i64, u32)>,
     /// Paths that have a quota.
     limits: BTreeSet<String>,
+    /// Bytes of all names and data.
+    bytes: i64,
 }
 
 impl Tree {
@@ -68,6 +70,7 @@ impl Tree {
             empty_containers: BTreeSet::new(),
             ttls: BTreeSet::new(),
             limits: BTreeSet::new(),
+            bytes: 0,
         }
     }
 
@@ -78,6 +81,30 @@ impl Tree {
     /// How many znodes there are, the root included.
     pub fn len(&self) -> usize {
         self.arena.occupied() as usize
+    }
+
+    /// Bytes of all names and data.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.unsigned_abs()
+    }
+
+    /// How many of them are ephemeral.
+    pub fn ephemeral_count(&self) -> usize {
+        self.ephemerals.values().map(BTreeSet::len).sum()
+    }
+
+    /// Paths of a session's ephemerals, sorted.
+    pub fn ephemerals_of(&self, session: i64) -> Vec<String> {
+        self.ephemeral_paths(session)
+    }
+
+    /// Puts other data in a znode; gives back what was there.
+    fn replace_data(&mut self, id: u32, data: crate::request::Data) -> crate::request::Data {
+        let znode = self.arena.get_mut(id);
+        let before = znode.bytes();
+        let old = std::mem::replace(&mut znode.data, data);
+        self.bytes += znode.bytes() - before;
+        old
     }
 
     /// Never: there is always the root.
@@ -110,6 +137,7 @@ impl Tree {
         self.unschedule(id);
         self.index.remove(path, id);
         let znode = self.arena.take(id);
+        self.bytes -= znode.bytes();
         if znode.newer != NONE {
             self.arena.get_mut(znode.newer).older = znode.older;
         } else {
@@ -152,6 +180,7 @@ impl Tree {
     }
 
     fn register(&mut self, id: u32) {
+        self.bytes += self.arena.get(id).bytes();
         if let Some(owner) = self.arena.get(id).ephemeral_of() {
             self.ephemerals.entry(owner).or_default().insert(id);
         }

@@ -29,6 +29,17 @@ impl Tree {
         Ok((znode.data.clone(), znode.stat()))
     }
 
+    /// Data, where it lies, and Stat.
+    pub fn data(&self, path: &str, who: &Requester) -> Result<(&Data, Stat)> {
+        let (_, znode) = self.readable(path, perms::READ, who)?;
+        Ok((&znode.data, znode.stat()))
+    }
+
+    /// Stat, whoever asks; none if there is no such znode.
+    pub fn stat(&self, path: &str) -> Option<Stat> {
+        self.find(path).map(|id| self.arena.get(id).stat())
+    }
+
     /// Stat. A protected znode is `NoAuth`, a missing one `NoNode`.
     pub fn exists(&self, path: &str, who: &Requester) -> Result<Stat> {
         if path.contains('\0') {
@@ -55,7 +66,8 @@ impl Tree {
     pub fn count_descendants(&self, path: &str, who: &Requester) -> Result<u64> {
         let (id, _) = self.readable(path, perms::READ, who)?;
         if id == ROOT {
-            return Ok(self.len() as u64 - 1);
+            // Asked by its empty name, ZooKeeper counts the root as well.
+            return Ok(self.len() as u64 - u64::from(!path.is_empty()));
         }
         let mut count = 0;
         self.walk(id, &mut |_| count += 1);

@@ -68,6 +68,7 @@ impl<'t, 'c> Transaction<'t, 'c> {
             Request::Set { path, data, version } => self.set(path, data, *version),
             Request::SetAcl { path, acl, version } => self.set_acl(path, acl, *version),
             Request::Check { path, version } => self.check(path, *version),
+            Request::Refused(kind) => Err(Error::new(*kind, "the operation makes no sense")),
             _ => Err(Error::new(ErrorKind::MarshallingError, "a multi holds writes only, and writes hold no multi")),
         }
     }
@@ -93,7 +94,7 @@ impl<'t, 'c> Transaction<'t, 'c> {
                     self.tree.arena.get_mut(parent).pzxid = pzxid;
                 }
                 Undo::Data(id, data, version, mzxid, mtime) => self.put_data(id, data, version, mzxid, mtime),
-                Undo::Stats(id, data) => self.tree.arena.get_mut(id).data = data,
+                Undo::Stats(id, data) => drop(self.tree.replace_data(id, data)),
                 Undo::Acl(id, acl, aversion) => {
                     self.released.pop();
                     let znode = self.tree.arena.get_mut(id);
@@ -279,8 +280,8 @@ impl<'t, 'c> Transaction<'t, 'c> {
 
     fn put_data(&mut self, id: u32, data: Data, version: i32, mzxid: i64, mtime: i64) {
         self.tree.unschedule(id);
+        self.tree.replace_data(id, data);
         let znode = self.tree.arena.get_mut(id);
-        znode.data = data;
         znode.version = version;
         znode.mzxid = mzxid;
         znode.mtime = mtime;
@@ -330,12 +331,12 @@ impl<'t, 'c> Transaction<'t, 'c> {
             }
             if let Some(counted) = counted_by(path) {
                 let data = self.tree.count_afresh(counted);
-                let before = self.tree.arena.get_mut(id).data.replace(data);
+                let before = self.tree.replace_data(id, Some(data));
                 self.note(|| Undo::Stats(id, before));
             }
         }
         if let Some((id, data)) = self.tree.counted(path, count, bytes) {
-            let before = self.tree.arena.get_mut(id).data.replace(data);
+            let before = self.tree.replace_data(id, Some(data));
             self.note(|| Undo::Stats(id, before));
         }
     }

@@ -1,5 +1,15 @@
 //! ZooKeeper's protocol: what its unmodified clients speak.
+//!
+//! `frame` and `records` know bytes and values, and no socket; `server` and `connection` are the awake part.
 
+#[cfg(feature = "member")]
+mod connection;
+pub mod frame;
 pub mod options;
+pub mod records;
+#[cfg(feature = "member")]
+pub(crate) mod server;
+#[cfg(feature = "member")]
+pub(crate) mod ticket;
 
 pub use options::{ClientCertificate, Options, Tls};

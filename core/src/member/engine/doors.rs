@@ -1,0 +1,74 @@
+//! The listeners of a member, and the threads their connections live on.
+
+use super::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::wire::Options;
+use crate::wire::server::Running;
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// Most threads for connections: what they wait for is the log, which has one.
+const THREADS_MAX: usize = 4;
+/// How long closing waits for a thread of connections. They never block for longer than an append.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Listeners, and the runtime that they share; none before the first.
+#[derive(Default)]
+pub(super) struct Doors(Mutex<Option<Open>>);
+
+struct Open {
+    listeners: Vec<Running>,
+    runtime: Runtime,
+}
+
+impl Engine {
+    /// Listens for ZooKeeper's clients; says where.
+    pub(in crate::member) fn listen(&self, address: &str, options: Options) -> Result<SocketAddr> {
+        self.check()?;
+        let super_digest = options.super_digest.clone().or_else(|| self.super_digest.clone());
+        let options = Options { super_digest, ..options };
+        let mut doors = self.doors.0.lock();
+        let open = match &mut *doors {
+            Some(open) => open,
+            none => none.insert(Open { listeners: Vec::new(), runtime: runtime()? }),
+        };
+        let running = Running::start(open.runtime.handle(), self.core.clone(), address, options)?;
+        let address = running.address();
+        open.listeners.push(running);
+        Ok(address)
+    }
+
+    pub(in crate::member) fn addresses(&self) -> Vec<SocketAddr> {
+        self.doors.0.lock().iter().flat_map(|open| open.listeners.iter().map(Running::address)).collect()
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("fm-wire")
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(ErrorKind::SystemError, format!("threads fm-wire cannot start: {error}")))
+}
+
+impl Doors {
+    /// Stops listening, closes the connections and waits for their threads to end.
+    pub(super) fn close(&self) {
+        let Some(Open { listeners, runtime }) = self.0.lock().take() else { return };
+        drop(listeners);
+        // Whoever closes us may be a task of some other runtime, where nothing may block: so it is done on a thread that is none.
+        let closing = std::thread::Builder::new().name("fm-closing".into()).spawn(move || runtime.shutdown_timeout(CLOSING));
+        if let Ok(thread) = closing {
+            let _ = thread.join();
+        }
+    }
+
+    /// In a forked child: none of the threads is there to be waited for.
+    pub(super) fn forget(&mut self) {
+        std::mem::forget(self.0.get_mut().take());
+    }
+}

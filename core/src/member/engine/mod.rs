@@ -1,0 +1,579 @@
+//! The shell of one member: queue, log, machine, timers.
+//!
+//! Writes wait in one queue. Whoever holds the committer takes all that wait as one group: one append,
+//! one fsync, then applied under the write lock, then answered (`commit`). A blocking caller whose write finds the
+//! committer free carries out the group itself and pays no change of threads; everything else
+//! is the member's own thread `fm-member`, which also watches the timers (`timers`).
+//!
+//! What always holds: nothing is applied before it is on disk, and nothing is answered before it is
+//! applied. Events are with their receivers before any read can return the change. Locks are taken in the order committer,
+//! state, a listener's own, queue, watches; a listener that is told an event may lock only itself. Completions run in order,
+//! with the committer held: they must not wait (a blocking request made in one is refused with `WouldDeadlock`).
+//!
+//! Not here: what an entry does (`machine`), files (`log`), sockets (`wire`).
+
+mod commit;
+mod doors;
+mod facts;
+mod queue;
+mod read;
+mod sessions;
+mod snapshots;
+mod timers;
+
+use super::call::Completion;
+use super::clock::Clock;
+use super::events::Events;
+use super::target::{Ground, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{SessionId, Zxid};
+use crate::log::{RealDisk, Store, StoreOptions};
+use crate::machine::{Entry, Machine, Passwords};
+use crate::request::{Acl, Data, Event, Identity, Reply, Request, Requester, SessionState, Stat};
+use crate::watch::{WatcherId, Watches};
+use crate::wire::server::Door;
+use crate::wire::ticket::Ticket;
+use doors::Doors;
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+/// A session, as its member knows it.
+pub(crate) struct SessionCore {
+    id: SessionId,
+    timeout_ms: AtomicU32,
+    /// Somebody else keeps it alive.
+    manual: bool,
+    /// The watcher of its first receiver; a listener that attaches later has another.
+    watcher: WatcherId,
+    /// Where the events of an in-process session wait.
+    events: Option<Events>,
+    /// Who listens to the events of any other.
+    attached: Mutex<Option<Arc<dyn Listener>>>,
+    /// All its watchers.
+    watchers: Mutex<Vec<WatcherId>>,
+    /// What an in-process session has shown; a listener keeps its own.
+    identities: RwLock<Arc<[Identity]>>,
+    state: AtomicI64,
+    /// When it was last heard of, in steady milliseconds.
+    heard_ms: AtomicI64,
+    /// How long the log had stalled by then, in all.
+    stalled_ms: AtomicI64,
+    /// Requests that wait in the queue.
+    waiting: AtomicUsize,
+}
+
+impl SessionCore {
+    fn new(id: SessionId, timeout_ms: u32, manual: bool, watcher: WatcherId, events: Option<Events>, identities: Arc<[Identity]>) -> Self {
+        Self {
+            id,
+            timeout_ms: AtomicU32::new(timeout_ms),
+            manual,
+            watcher,
+            events,
+            attached: Mutex::new(None),
+            watchers: Mutex::new(Vec::new()),
+            identities: RwLock::new(identities),
+            state: AtomicI64::new(SessionState::Connected as i64),
+            heard_ms: AtomicI64::new(0),
+            stalled_ms: AtomicI64::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+    pub(crate) fn timeout_ms(&self) -> u32 {
+        self.timeout_ms.load(Ordering::Relaxed)
+    }
+    pub(crate) fn watcher(&self) -> WatcherId {
+        self.watcher
+    }
+    pub(super) fn events(&self) -> Events {
+        self.events.clone().unwrap_or_default()
+    }
+    pub(crate) fn state(&self) -> SessionState {
+        match self.state.load(Ordering::SeqCst) {
+            7 => SessionState::Closed,
+            -112 => SessionState::Expired,
+            _ => SessionState::Connected,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.state() {
+            SessionState::Connected => Ok(()),
+            SessionState::Closed => Err(Error::new(ErrorKind::Closed, format!("session {} was closed", self.id))),
+            _ => Err(Error::new(ErrorKind::SessionExpired, format!("session {} has expired", self.id))),
+        }
+    }
+
+    fn requester(&self) -> Requester {
+        Requester { session: self.id, identities: self.identities.read().clone() }
+    }
+}
+
+/// Whoever is told of events and answers without being waited for: a connection of `wire`.
+pub(crate) trait Listener: Send + Sync {
+    /// An event; its receiver must be able to read by `acl`. Called with the state locked.
+    fn tell(&self, event: &Event, acl: &[Acl]);
+    /// A request has ended; `zxid` is the last transaction then. Called with committer and state locked.
+    fn answer(&self, ticket: Ticket, zxid: Zxid, result: Result<Reply>);
+    /// The session is over. Called with the state locked.
+    fn ended(&self, how: SessionState);
+    /// The session has been attached elsewhere.
+    fn superseded(&self);
+}
+
+/// On whose behalf something is done.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    pub(crate) core: Arc<SessionCore>,
+    pub(crate) watcher: WatcherId,
+    /// What had been shown when the request was made.
+    pub(crate) identities: Arc<[Identity]>,
+}
+
+impl Asker {
+    /// An in-process session itself.
+    fn of(core: &Arc<SessionCore>) -> Self {
+        Self { core: core.clone(), watcher: core.watcher, identities: core.identities.read().clone() }
+    }
+}
+
+/// What waits in the queue.
+pub(crate) enum Work {
+    Write(Request),
+    Read(Request),
+    Open { timeout_ms: u32, in_process: bool },
+    Close { expired: bool },
+    Sweep(String),
+}
+
+/// Who is told how it ended.
+enum Done {
+    Call(Completion),
+    Listener(Arc<dyn Listener>, Ticket),
+    /// They have been told.
+    Told,
+}
+
+/// A piece of work in the queue.
+pub(crate) struct Item {
+    asker: Option<Asker>,
+    work: Work,
+    done: Done,
+}
+
+impl Item {
+    /// Tells whoever asked that it will not be done.
+    pub(crate) fn refuse(self, error: &Error) {
+        match self.done {
+            Done::Call(done) => done(Err(error.clone())),
+            Done::Listener(listener, ticket) => listener.answer(ticket, Zxid(0), Err(error.clone())),
+            Done::Told => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    /// The thread has something to look at.
+    kicked: bool,
+    stop: bool,
+    /// (when to look, session): sessions that somebody else keeps alive.
+    timers: BTreeSet<(i64, SessionId)>,
+}
+
+/// Where events go.
+enum Sink {
+    Queue(Events),
+    Listener(Arc<dyn Listener>),
+}
+
+struct Receiver {
+    core: Arc<SessionCore>,
+    sink: Sink,
+}
+
+/// What is answered from: the lock of reads and of `apply`.
+pub(crate) struct State {
+    machine: Machine,
+    receivers: HashMap<WatcherId, Receiver>,
+    sessions: HashMap<SessionId, Arc<SessionCore>>,
+}
+
+struct Committer {
+    store: Option<Store>,
+    snapshotting: Option<JoinHandle<()>>,
+}
+
+/// What the threads share.
+pub(crate) struct Core {
+    generation: u64,
+    clock: Clock,
+    super_digest: Option<String>,
+    snapshot_bytes: u64,
+    committer: Mutex<Committer>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    state: RwLock<State>,
+    watches: Mutex<Watches>,
+    /// When the next container or TTL znode is due, in wall milliseconds.
+    due_ms: AtomicI64,
+    next_watcher: AtomicU64,
+    next_session: AtomicI64,
+    failed: Mutex<Option<Error>>,
+    is_failed: AtomicBool,
+    recovery: Option<String>,
+    me: Weak<Core>,
+    /// How the last snapshot failed, if it did.
+    snapshot_error: Mutex<Option<Error>>,
+    /// What makes passwords: a copy of the machine's, which does not change once it has begun.
+    passwords: std::sync::OnceLock<Passwords>,
+    /// Its listeners, for whoever asks about all of them.
+    pub(crate) doors: Mutex<Vec<Weak<Door>>>,
+    /// When it started, in wall and in steady milliseconds.
+    started_ms: (i64, i64),
+    /// Sessions that ended by silence.
+    expired: AtomicU64,
+    /// The last transaction in the last snapshot of this process.
+    snapshot_zxid: AtomicI64,
+    /// The folder of log and snapshots.
+    directory: Option<std::path::PathBuf>,
+    /// How long appends have stalled in all, and until when nobody's silence counts, in steady milliseconds.
+    stalled_ms: AtomicI64,
+    quiet_until_ms: AtomicI64,
+}
+
+thread_local! {
+    /// This thread is inside a completion.
+    static COMPLETING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// One member. The last handle stops its thread.
+pub(super) struct Engine {
+    core: Arc<Core>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    doors: Doors,
+}
+
+impl Deref for Engine {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+/// Takes its watcher away when dropped.
+pub(in crate::member) struct WatcherHandle {
+    core: Weak<Core>,
+    watcher: WatcherId,
+}
+
+impl Drop for WatcherHandle {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.upgrade()
+            && !core.is_forked()
+        {
+            let receiver = core.state.write().receivers.remove(&self.watcher);
+            core.watches.lock().forget(self.watcher);
+            if let Some(Receiver { core, sink: Sink::Queue(events) }) = receiver {
+                core.watchers.lock().retain(|watcher| *watcher != self.watcher);
+                events.close();
+            }
+        }
+    }
+}
+
+fn chance() -> Result<u64> {
+    getrandom::u64().map_err(|error| Error::new(ErrorKind::SystemError, format!("no random numbers: {error}")))
+}
+
+impl Engine {
+    pub(super) fn open(target: &Target) -> Result<Arc<Engine>> {
+        folkmoot_sys::install();
+        let seed = if target.virtual_time { 1 } else { chance()? };
+        let mut recovery = None;
+        let (machine, store) = match &target.ground {
+            Ground::Memory => (Machine::new(seed, target.enforce_quota), None),
+            Ground::Directory(path) => {
+                let (machine, store, cut) = recover(path, seed, target.enforce_quota)?;
+                recovery = cut;
+                (machine, Some(store))
+            }
+        };
+        let clock = Clock::new(target.virtual_time);
+        // As ZooKeeper's: time and a counter, the top byte a member's number.
+        let highest = machine.sessions().map(|(id, _)| id.0).max().unwrap_or(0);
+        let first = (((clock.wall_ms() << 24) as u64) >> 8) as i64;
+        let core = Arc::new_cyclic(|me| Core {
+            me: me.clone(),
+            snapshot_error: Mutex::new(None),
+            generation: folkmoot_sys::generation(),
+            super_digest: target.super_digest.clone(),
+            snapshot_bytes: target.snapshot_bytes,
+            committer: Mutex::new(Committer { store, snapshotting: None }),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            state: RwLock::new(State { machine, receivers: HashMap::new(), sessions: HashMap::new() }),
+            watches: Mutex::default(),
+            due_ms: AtomicI64::new(i64::MAX),
+            next_watcher: AtomicU64::new(1),
+            next_session: AtomicI64::new(first.max(highest) + 1),
+            failed: Mutex::new(None),
+            is_failed: AtomicBool::new(false),
+            recovery,
+            passwords: std::sync::OnceLock::new(),
+            doors: Mutex::default(),
+            started_ms: (clock.wall_ms(), clock.steady_ms()),
+            expired: AtomicU64::new(0),
+            snapshot_zxid: AtomicI64::new(0),
+            directory: match &target.ground {
+                Ground::Memory => None,
+                Ground::Directory(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            },
+            stalled_ms: AtomicI64::new(0),
+            quiet_until_ms: AtomicI64::new(0),
+            clock,
+        });
+        core.begin()?;
+        let of_thread = core.clone();
+        let thread = std::thread::Builder::new()
+            .name("fm-member".into())
+            .spawn(move || of_thread.run())
+            .map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-member cannot start: {error}")))?;
+        Ok(Arc::new(Engine { core, thread: Mutex::new(Some(thread)), doors: Doors::default() }))
+    }
+
+    pub(super) fn close(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(forked());
+        }
+        may_wait()?;
+        self.doors.close();
+        let open: Vec<_> = self.state.read().sessions.values().cloned().collect();
+        // Sessions of listeners may come back; what lives in this process cannot.
+        for core in open.into_iter().filter(|core| core.events.is_some()) {
+            let _ = self.wait_for(Some(Asker::of(&core)), Work::Close { expired: false });
+        }
+        self.stop();
+        let mut committer = self.committer.lock();
+        let snapshotting = committer.snapshotting.take();
+        drop(committer);
+        if let Some(thread) = snapshotting {
+            let _ = thread.join();
+        }
+        self.committer.lock().store = None;
+        self.fail(Error::new(ErrorKind::Closed, "the member was closed"));
+        Ok(())
+    }
+
+    fn stop(&self) {
+        {
+            let mut queue = self.queue.lock();
+            queue.stop = true;
+            queue.kicked = true;
+        }
+        self.wake.notify_all();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            // The parent's files and threads are not ours to close or join: leave them be.
+            std::mem::forget(self.core.clone());
+            std::mem::forget(self.thread.get_mut().take());
+            self.doors.forget();
+            return;
+        }
+        self.doors.close();
+        if COMPLETING.get() {
+            // The committer is held by this very thread. The member's own ends by itself, and frees the rest.
+            self.thread.get_mut().take();
+            return self.stop();
+        }
+        self.stop();
+        let snapshotting = self.committer.lock().snapshotting.take();
+        if let Some(thread) = snapshotting {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn forked() -> Error {
+    Error::new(ErrorKind::Forked, "this process was forked: the handle belongs to its parent, open another")
+}
+
+/// Inside a completion nothing can be waited for: the completion is what others wait for.
+pub(super) fn may_wait() -> Result<()> {
+    if COMPLETING.get() {
+        return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
+    }
+    Ok(())
+}
+
+/// Brings a directory's state back.
+fn recover(path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Machine, Store, Option<String>)> {
+    let disk = RealDisk::open(path)?;
+    let machine = std::cell::RefCell::new(None::<Machine>);
+    let (store, recovery) = Store::open(
+        disk,
+        StoreOptions::default(),
+        &mut |record| machine.borrow_mut().get_or_insert_with(|| Machine::to_load(seed, enforce_quota)).load(record),
+        &mut |index, bytes| {
+            let entry: Entry = postcard::from_bytes(bytes)
+                .map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: entry {index} of the log cannot be read: {error}", path.display())))?;
+            let mut machine = machine.borrow_mut();
+            let machine = machine.get_or_insert_with(|| Machine::new(seed, enforce_quota));
+            if !machine.is_complete() {
+                return Err(Error::new(ErrorKind::Corrupt, format!("{}: a snapshot without an end", path.display())));
+            }
+            machine.apply(&entry);
+            Ok(())
+        },
+    )?;
+    let machine = machine.into_inner().unwrap_or_else(|| Machine::new(seed, enforce_quota));
+    if !machine.is_complete() {
+        return Err(Error::new(ErrorKind::Corrupt, format!("{}: a snapshot without an end", path.display())));
+    }
+    let cut = recovery.cut.map(|cut| format!("{}: {} bytes of an unfinished write were cut at offset {}", cut.file, cut.bytes, cut.offset));
+    if let Some(cut) = &cut {
+        tracing::warn!("{cut}");
+    }
+    Ok((machine, store, cut))
+}
+
+impl Core {
+    fn is_forked(&self) -> bool {
+        folkmoot_sys::generation() != self.generation
+    }
+
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(forked());
+        }
+        if self.is_failed.load(Ordering::Acquire) {
+            return Err(self.failed.lock().clone().unwrap_or_else(|| ErrorKind::Panic.into()));
+        }
+        Ok(())
+    }
+
+    fn fail(&self, error: Error) {
+        self.failed.lock().get_or_insert(error);
+        self.is_failed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
+    /// Milliseconds that only go forward.
+    pub(crate) fn steady_ms(&self) -> i64 {
+        self.clock.steady_ms()
+    }
+
+    pub(crate) fn zxid(&self) -> Result<Zxid> {
+        self.check()?;
+        Ok(self.state.read().machine.zxid())
+    }
+
+    pub(super) fn recovery(&self) -> Option<String> {
+        self.recovery.clone()
+    }
+
+    /// Everything that is read, as it is now; nothing is applied while this is held.
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        Reading { core: self, state: self.state.read() }
+    }
+
+    /// The password of a session, which lets anyone attach to it.
+    pub(crate) fn password(&self, session: SessionId) -> [u8; 16] {
+        self.passwords.get_or_init(|| self.state.read().machine.passwords()).of(session)
+    }
+
+    /// A piece of work whose outcome a listener is told.
+    pub(crate) fn item(&self, asker: Asker, work: Work, listener: Arc<dyn Listener>, ticket: Ticket) -> Item {
+        Item { asker: Some(asker), work, done: Done::Listener(listener, ticket) }
+    }
+
+    /// Has what waits carried out: here if `here` and nobody else is at it, by the member's thread otherwise.
+    pub(crate) fn work_off(&self, here: bool) {
+        if here {
+            self.commit_here();
+            if self.queue.lock().items.is_empty() {
+                return;
+            }
+        }
+        self.kick();
+    }
+}
+
+/// Several reads at one transaction.
+pub(crate) struct Reading<'a> {
+    core: &'a Core,
+    state: RwLockReadGuard<'a, State>,
+}
+
+impl Reading<'_> {
+    /// The last transaction.
+    pub(crate) fn zxid(&self) -> Zxid {
+        self.state.machine.zxid()
+    }
+
+    /// Whether the session can still ask; it cannot end while this is held.
+    pub(crate) fn check(&self, core: &SessionCore) -> Result<()> {
+        core.check()
+    }
+
+    /// Data and Stat of a znode.
+    pub(crate) fn get(&self, path: &str, who: &Requester) -> Result<(&Data, Stat)> {
+        self.state.machine.tree().data(path, who)
+    }
+
+    /// Answers any read.
+    pub(crate) fn answer(&self, asker: &Asker, request: &Request) -> Result<Reply> {
+        self.core.read(&self.state, asker, request)
+    }
+
+    /// The machine.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.state.machine
+    }
+}
+
+fn encode(entry: &Entry) -> Result<Vec<u8>> {
+    postcard::to_stdvec(entry).map_err(|error| Error::new(ErrorKind::SystemError, format!("an entry cannot be encoded: {error}")))
+}
+
+/// About as many bytes as the request would be on ZooKeeper's wire.
+fn size(request: &Request) -> usize {
+    match request {
+        Request::Create { path, data, acl, .. } => {
+            path.len()
+                + data.as_ref().map_or(0, |data| data.len())
+                + acl.iter().map(|entry| 12 + entry.identity.scheme.len() + entry.identity.id.len()).sum::<usize>()
+                + 16
+        }
+        Request::Set { path, data, .. } => path.len() + data.as_ref().map_or(0, |data| data.len()) + 12,
+        Request::SetAcl { path, acl, .. } => {
+            path.len() + acl.iter().map(|entry| 12 + entry.identity.scheme.len() + entry.identity.id.len()).sum::<usize>() + 12
+        }
+        Request::Delete { path, .. } | Request::Check { path, .. } => path.len() + 8,
+        Request::Multi(requests) => requests.iter().map(|request| 9 + size(request)).sum(),
+        _ => 0,
+    }
+}

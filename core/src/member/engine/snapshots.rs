@@ -1,0 +1,61 @@
+//! Snapshots: from a frozen machine, on a thread of their own.
+
+use super::{Committer, Core, may_wait};
+use crate::error::{Error, ErrorKind, Result};
+
+impl Core {
+    /// Writes a snapshot and waits until it is on disk.
+    pub(crate) fn snapshot(&self) -> Result<()> {
+        self.check()?;
+        may_wait()?;
+        let mut committer = self.committer.lock();
+        if let Some(thread) = committer.snapshotting.take() {
+            drop(committer);
+            self.kick();
+            let _ = thread.join();
+            committer = self.committer.lock();
+        }
+        let started = self.start_snapshot(&mut committer);
+        let thread = committer.snapshotting.take();
+        drop(committer);
+        // Who found the committer taken counts on its holder to look at the queue.
+        self.kick();
+        started?;
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        match self.snapshot_error.lock().clone() {
+            Some(error) => Err(error),
+            None => self.check(),
+        }
+    }
+
+    /// Writes a snapshot of what is applied, on a thread of its own; writes go on meanwhile.
+    pub(super) fn start_snapshot(&self, committer: &mut Committer) -> Result<()> {
+        let Some(store) = &committer.store else { return Ok(()) };
+        let mut writer = store.snapshot_writer(store.last_index())?;
+        let frozen = self.state.read().machine.freeze();
+        let me = self.me.clone();
+        *self.snapshot_error.lock() = None;
+        let write = move || {
+            let outcome = match frozen.records(&mut |record| writer.record(record)) {
+                Ok(()) => writer.finish(),
+                Err(error) => {
+                    writer.abandon();
+                    Err(error)
+                }
+            };
+            drop(frozen);
+            let Some(core) = me.upgrade() else { return };
+            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done)));
+            core.kick();
+            if let Err(error) = finished {
+                tracing::warn!("no snapshot: {error}");
+                *core.snapshot_error.lock() = Some(error);
+            }
+        };
+        let thread = std::thread::Builder::new().name("fm-snapshot".into()).spawn(write);
+        committer.snapshotting = Some(thread.map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-snapshot cannot start: {error}")))?);
+        Ok(())
+    }
+}

@@ -1,0 +1,385 @@
+//! A door for ZooKeeper's clients: a listening socket of one member.
+//!
+//! What always holds: at most so many connections in all and from one address; one that has not said who it is in time
+//! is closed; each is a task of its own, and what it does wrong ends that task only.
+//!
+//! Not here: what a connection says (`connection`), what its requests do (`member`).
+
+use super::connection::{Connection, Next, ip_identity};
+use super::frame::{self, Frame};
+use super::options::Options;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, LISTEN_BACKLOG};
+use crate::member::engine::Core;
+use crate::request::{CreateMode, Identity, Request};
+use crate::wire::records::op;
+use parking_lot::Mutex;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+
+/// What the connections of one listener share.
+pub(crate) struct Door {
+    pub(super) core: Arc<Core>,
+    pub(super) options: Options,
+    pub(super) stats: Stats,
+    pub(super) address: SocketAddr,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    next: u64,
+    all: HashMap<u64, Arc<Connection>>,
+    by_address: HashMap<IpAddr, u32>,
+    /// Accepted, and not yet known by name.
+    count: usize,
+}
+
+/// The books of a listener.
+#[derive(Default)]
+pub(super) struct Stats {
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
+    pub(super) auth_failed: AtomicU64,
+    pub(super) rejected: AtomicU64,
+    pub(super) latency_max: AtomicI64,
+    pub(super) latency_sum: AtomicI64,
+    pub(super) latencies: AtomicU64,
+}
+
+impl Stats {
+    pub(super) fn answered(&self, count: u64, latency_ms: i64) {
+        self.sent.fetch_add(count, Ordering::Relaxed);
+        self.latencies.fetch_add(count, Ordering::Relaxed);
+        if latency_ms > 0 {
+            self.latency_sum.fetch_add(latency_ms, Ordering::Relaxed);
+            self.latency_max.fetch_max(latency_ms, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Door {
+    /// Whether what has been shown is enough to ask anything.
+    pub(super) fn is_enough(&self, identities: &[Identity]) -> bool {
+        let required = &self.options.required_schemes;
+        required.is_empty() || identities.iter().any(|shown| required.iter().any(|scheme| *scheme == shown.scheme))
+    }
+
+    /// A request, or its refusal if this door does not let such through.
+    pub(super) fn allowed(&self, op: i32, request: Request) -> Request {
+        if self.options.extended_types || !matches!(op, op::CREATE_TTL | op::MULTI) {
+            return request;
+        }
+        let refuse = |request: Request| match request {
+            Request::Create { mode: CreateMode::Ttl | CreateMode::TtlSequential, .. } => Request::Refused(ErrorKind::Unimplemented),
+            request => request,
+        };
+        match request {
+            Request::Multi(requests) => Request::Multi(requests.into_iter().map(refuse).collect()),
+            request => refuse(request),
+        }
+    }
+
+    /// Makes room for another connection from `address`; false if there is none.
+    fn admit(&self, address: IpAddr) -> bool {
+        let mut connections = self.connections.lock();
+        let from_there = connections.by_address.get(&address).copied().unwrap_or(0);
+        let most = self.options.max_client_connections;
+        if connections.count >= self.options.connections() || (most > 0 && from_there >= most) {
+            return false;
+        }
+        connections.count += 1;
+        *connections.by_address.entry(address).or_default() += 1;
+        true
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut connections = self.connections.lock();
+        connections.count -= 1;
+        if let Some(count) = connections.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                connections.by_address.remove(&address);
+            }
+        }
+    }
+
+    fn number(&self) -> u64 {
+        let mut connections = self.connections.lock();
+        connections.next += 1;
+        connections.next
+    }
+
+    fn enter(&self, connection: &Arc<Connection>) {
+        self.connections.lock().all.insert(connection.number, connection.clone());
+    }
+
+    fn forget(&self, connection: &Connection) {
+        self.connections.lock().all.remove(&connection.number);
+    }
+
+    /// The connections there are.
+    pub(super) fn all(&self) -> Vec<Arc<Connection>> {
+        self.connections.lock().all.values().cloned().collect()
+    }
+}
+
+/// A listener at work. Dropping it stops it and closes its connections.
+pub(crate) struct Running {
+    door: Arc<Door>,
+    accepting: tokio::task::JoinHandle<()>,
+    _closed_in_child: Option<folkmoot_sys::ClosedInChild>,
+}
+
+impl Running {
+    /// Listens at `address` (`host:port`; port 0 for any) with tasks on `runtime`.
+    ///
+    /// # Errors
+    /// `BadArguments` for an address that is none, `SystemError` when the system does not let us listen there.
+    pub(crate) fn start(runtime: &Handle, core: Arc<Core>, address: &str, options: Options) -> Result<Self> {
+        let failed = |error: std::io::Error| Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"));
+        let at = resolve(address)?;
+        let listener = {
+            // A socket needs its runtime from the beginning.
+            let _inside = runtime.enter();
+            let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+            socket.set_reuseaddr(true).map_err(failed)?;
+            socket.bind(at).map_err(failed)?;
+            socket.listen(LISTEN_BACKLOG).map_err(failed)?
+        };
+        let address = listener.local_addr().map_err(failed)?;
+        let closed_in_child = folkmoot_sys::ClosedInChild::new(listener.as_raw_fd());
+        let door = Arc::new(Door { core, options, stats: Stats::default(), address, connections: Mutex::default() });
+        let accepting = runtime.spawn(accept(door.clone(), listener));
+        Ok(Self { door, accepting, _closed_in_child: closed_in_child })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.door.address
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.door.all().iter().for_each(|connection| connection.kill());
+    }
+}
+
+fn resolve(address: &str) -> Result<SocketAddr> {
+    let bad = |why: String| Error::new(ErrorKind::BadArguments, format!("the address {address}: {why}"));
+    let mut found = address.to_socket_addrs().map_err(|error| bad(error.to_string()))?;
+    found.next().ok_or_else(|| bad("nothing has that name".into()))
+}
+
+async fn accept(door: Arc<Door>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if !door.admit(peer.ip()) {
+                    door.stats.rejected.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%peer, "too many connections; this one is closed");
+                    continue;
+                }
+                let door = door.clone();
+                tokio::spawn(async move {
+                    let left = Leaving(door.clone(), peer.ip());
+                    serve(door, stream, peer).await;
+                    drop(left);
+                });
+            }
+            Err(error) => {
+                // Mostly for want of descriptors: some will be free again.
+                tracing::warn!(%error, "accepting a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Gives a connection's place back, however its task ends.
+struct Leaving(Arc<Door>, IpAddr);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.leave(self.1);
+    }
+}
+
+async fn serve(door: Arc<Door>, mut stream: TcpStream, peer: SocketAddr) {
+    let _ = stream.set_nodelay(true);
+    let within = door.options.handshake_timeout;
+    let first = tokio::time::timeout(within, first_frame(&mut stream)).await;
+    let Ok(Some((body, inbox))) = first else { return };
+    let identities = vec![ip_identity(&peer)];
+    let connection = Connection::new(door.clone(), door.number(), peer, false, identities);
+    door.enter(&connection);
+    let gone = Gone(connection);
+    if gone.0.connect(&body) {
+        drop(body);
+        let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0 };
+        poll_fn(|cx| pump.poll(cx, &mut stream, &gone.0)).await;
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// Takes leave of a connection, however its task ends.
+struct Gone(Arc<Connection>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.gone();
+        self.0.door.forget(&self.0);
+    }
+}
+
+/// The first frame, and what came after it.
+async fn first_frame(stream: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut bytes = Vec::with_capacity(64);
+    loop {
+        match frame::split(&bytes, HANDSHAKE_BYTES_MAX) {
+            Frame::Whole(body, rest) => return Some((body.to_vec(), rest.to_vec())),
+            Frame::Refused(_) => return None,
+            Frame::Partial(_) => {}
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// Bytes that are read at once.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// Buffers longer than this are not kept between uses.
+const KEPT_BYTES: usize = 4096;
+
+thread_local! {
+    /// Where bytes are read to. Only what is left of an unfinished frame is kept by the connection itself.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Moves bytes between a connection and its socket.
+struct Pump {
+    /// The beginning of a frame, or frames for which there was no room.
+    inbox: Vec<u8>,
+    /// There may be whole frames in it.
+    retry: bool,
+    writing: Vec<u8>,
+    written: usize,
+}
+
+/// How reading went.
+enum Read {
+    Some,
+    Blocked,
+    End,
+}
+
+impl Pump {
+    /// Ready when the connection has ended.
+    fn poll<S: AsyncRead + AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, stream: &mut S, connection: &Arc<Connection>) -> Poll<()> {
+        connection.begin(cx.waker());
+        loop {
+            let Ok(blocked) = self.write(cx, stream, connection) else { return Poll::Ready(()) };
+            match connection.next() {
+                Next::End if blocked && !connection.is_dead() => {}
+                Next::End => return Poll::Ready(()),
+                Next::Drain => {
+                    if connection.sleep(blocked, true) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Next::Go => {}
+            }
+            if self.retry {
+                let taken = connection.take_in(&self.inbox);
+                self.inbox.drain(..taken);
+                self.settle();
+                if taken > 0 {
+                    continue;
+                }
+            }
+            match self.read(cx, stream, connection) {
+                Read::Some => {}
+                Read::End => return Poll::Ready(()),
+                Read::Blocked => {
+                    if connection.sleep(blocked, self.retry) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what there is; true if the socket takes no more for now.
+    fn write<S: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, stream: &mut S, connection: &Connection) -> std::io::Result<bool> {
+        loop {
+            if self.written == self.writing.len() {
+                self.written = 0;
+                self.writing.clear();
+                if self.writing.capacity() > KEPT_BYTES {
+                    self.writing = Vec::new();
+                }
+                connection.take(&mut self.writing);
+                if self.writing.is_empty() {
+                    // TLS has its own buffer.
+                    return match Pin::new(stream).poll_flush(cx) {
+                        Poll::Ready(flushed) => flushed.map(|()| false),
+                        Poll::Pending => Ok(true),
+                    };
+                }
+            }
+            match Pin::new(&mut *stream).poll_write(cx, &self.writing[self.written..]) {
+                Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(true),
+            }
+        }
+    }
+
+    fn read<S: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, stream: &mut S, connection: &Arc<Connection>) -> Read {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.resize(SCRATCH_BYTES, 0);
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Read::Blocked,
+                Poll::Ready(Err(_)) => return Read::End,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Read::End,
+                Poll::Ready(Ok(())) => {}
+            }
+            let filled = buffer.filled();
+            if self.inbox.is_empty() {
+                let taken = connection.take_in(filled);
+                self.inbox.extend_from_slice(&filled[taken..]);
+            } else {
+                self.inbox.extend_from_slice(filled);
+                let taken = connection.take_in(&self.inbox);
+                self.inbox.drain(..taken);
+            }
+            self.settle();
+            Read::Some
+        })
+    }
+
+    /// Looks at what is left: whole frames to be tried again, or the beginning of one.
+    fn settle(&mut self) {
+        self.retry = !matches!(frame::split(&self.inbox, FRAME_BYTES_MAX), Frame::Partial(_));
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BYTES {
+            self.inbox = Vec::new();
+        }
+    }
+}
