@@ -5,8 +5,9 @@
 use crate::guard::{bad, bytes, enter, give, plain, plain_mut, put, text, wanted};
 use crate::types::folkmoot_status;
 use folkmoot::election::{Ballot, Contender, Electorate, LastVote, Outcome, Tally, Term, Voter, VoterId};
-use folkmoot::hashing::{NODES_MAX, POINTS_PER_WEIGHT, Placement, RING_SIZE, Ring};
+use folkmoot::hashing::{POINTS_PER_WEIGHT, Placement, RING_SIZE, Ring};
 use folkmoot::heartbeat::{Deadlines, Event, EventKind, FixedTimeout, Heard, Schedule};
+use folkmoot::limits::{CONTENDERS_MAX, NODES_MAX, VOTERS_MAX};
 use folkmoot::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -333,7 +334,7 @@ pub unsafe extern "C" fn folkmoot_tally_new(voters: *const folkmoot_voter, count
         if voters.is_null() {
             return Err(bad("voters is NULL"));
         }
-        let voters = (0..count.min(folkmoot::election::VOTERS_MAX + 1))
+        let voters = (0..count.min(VOTERS_MAX + 1))
             .map(|at| {
                 let voter = voters.add(at).read();
                 let priority =
@@ -526,7 +527,7 @@ pub unsafe extern "C" fn folkmoot_waits_for(contenders: *const folkmoot_contende
         if contenders.is_null() {
             return Err(bad("contenders is NULL"));
         }
-        let all = (0..count.min(folkmoot::election::CONTENDERS_MAX + 1))
+        let all = (0..count.min(CONTENDERS_MAX + 1))
             .map(|at| contenders.add(at).read())
             .map(|one| Contender { sequence: one.sequence, shared: one.shared != 0 })
             .collect::<Vec<_>>();
