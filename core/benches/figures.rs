@@ -3,6 +3,10 @@
 //! `cargo bench -p folkmoot --bench figures`; `FIGURES_QUICK=1` takes small sizes, `FIGURES_DIR` says on which
 //! disk (default: cargo's target directory). What is durable is set against a raw loop of one pwrite and one
 //! fdatasync over blocks that were written before, its rounds taken in turn with the member's: a disk has moods.
+//! What takes less than a microsecond is timed in batches of 500 calls; a round is the median of its batches,
+//! the figure the least of the rounds: what the code costs when nothing else has the processor.
+//! The rows of C and Python come from `doors.c` and `doors.py` beside this file, by the same method; `make bench` builds
+//! them and says where they are (`FIGURES_C`, a program; `FIGURES_PYTHON`, an interpreter that has the module).
 //! Exits with 1 when a target is missed, but not in quick mode.
 #![allow(unsafe_code, clippy::print_stdout, missing_docs, clippy::unwrap_used)]
 
@@ -15,6 +19,7 @@ use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -75,6 +80,21 @@ impl Table {
 fn median(mut of: Vec<f64>) -> f64 {
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
+}
+
+const BATCH: usize = 500;
+
+/// Nanoseconds a call: the least of the rounds' medians over batches.
+fn least(rounds: usize, paths: &[String], call: impl Fn(&str)) -> f64 {
+    let round = || {
+        let batch = |paths: &[String]| {
+            let start = Instant::now();
+            paths.iter().for_each(|path| call(path));
+            start.elapsed().as_nanos() as f64 / paths.len() as f64
+        };
+        median(paths.chunks(BATCH).map(batch).collect())
+    };
+    (0..rounds).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
 /// The raw loop's file: blocks written and synced before.
@@ -262,24 +282,12 @@ fn in_memory(table: &mut Table, quick: bool) {
         let session = member.session(SessionOptions::default()).unwrap();
         fill(&session, many);
         let paths = shuffled(many, 100_000);
-        let round = || {
-            let start = Instant::now();
-            for path in &paths {
-                black_box(session.get_blocking(black_box(path), false).unwrap());
-            }
-            start.elapsed().as_nanos() as f64 / paths.len() as f64
-        };
-        let get = median((0..7).map(|_| round()).collect());
+        let get = least(9, &paths, |path| drop(black_box(session.get_blocking(black_box(path), false).unwrap())));
         let (target, good) = if many == 1000 { ("< 200 ns", Some(get < 200.0)) } else { ("", None) };
         table.row(&format!("get, in memory, random of {many}"), format!("{get:.0} ns"), None, target, good);
-        let round = || {
-            let start = Instant::now();
-            for path in &paths {
-                session.set_blocking(black_box(path), &DATA, -1).unwrap();
-            }
-            start.elapsed().as_nanos() as f64 / paths.len() as f64
-        };
-        let set = median((0..5).map(|_| round()).collect());
+        let set = least(5, &paths, |path| {
+            session.set_blocking(black_box(path), &DATA, -1).unwrap();
+        });
         table.row(&format!("set, in memory, random of {many}"), format!("{set:.0} ns"), None, "", None);
         let (mut rates, time) = (Vec::new(), Duration::from_millis(200));
         let open = sessions(&member, 8);
@@ -288,6 +296,31 @@ fn in_memory(table: &mut Table, quick: bool) {
         }
         (0..3).for_each(|_| rates.push(async_round(&open, 256, time)));
         table.row("set, in memory, 256 in flight, 8 sessions", format!("{:.0}/s", median(rates)), None, "", None);
+    }
+}
+
+/// The same from C and Python, each by a program of its own.
+fn doors(table: &mut Table) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/doors.py");
+    let c = std::env::var_os("FIGURES_C").map(Command::new);
+    let python = std::env::var_os("FIGURES_PYTHON").map(|interpreter| {
+        let mut command = Command::new(interpreter);
+        command.arg(script);
+        command
+    });
+    for (door, command, target) in [("C", c, 300.0), ("Python", python, 1500.0)] {
+        let Some(mut command) = command else {
+            table.row(&format!("get, set, in memory, {door}"), "not built".into(), None, "", None);
+            continue;
+        };
+        let output = command.stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", output.status);
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let (what, figure) = line.split_once(' ').unwrap();
+            let figure: f64 = figure.parse().unwrap();
+            let (target, good) = if what == "get" { (format!("< {target:.0} ns"), Some(figure < target)) } else { (String::new(), None) };
+            table.row(&format!("{what}, in memory, random of 1000, {door}"), format!("{figure:.0} ns"), None, &target, good);
+        }
     }
 }
 
@@ -380,6 +413,7 @@ fn main() {
     }
     if wanted("memory") {
         in_memory(&mut table, quick);
+        doors(&mut table);
     }
     if wanted("bytes") {
         for many in if quick { [1000, 10_000] } else { [100_000, 1_000_000] } {

@@ -28,6 +28,9 @@ pub mod hashing;
 pub mod heartbeat;
 pub mod ids;
 pub mod limits;
+#[cfg(feature = "member")]
+#[doc(hidden)] // for the doors of other languages; Rust has `tracing`
+pub mod lines;
 pub mod log;
 pub mod machine;
 #[cfg(feature = "member")]

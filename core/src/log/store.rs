@@ -729,10 +729,8 @@ impl Preparer {
                 }
             }
         };
-        let thread = std::thread::Builder::new()
-            .name("folkmoot-log".to_owned())
-            .spawn(run)
-            .map_err(|error| Error::new(ErrorKind::SystemError, format!("starting the log's thread: {error}")))?;
+        let thread =
+            folkmoot_sys::spawn("fm-segment", run).map_err(|error| Error::new(ErrorKind::SystemError, format!("starting the log's thread: {error}")))?;
         Ok(Self { shared, thread: Some(thread), generation: folkmoot_sys::generation() })
     }
 

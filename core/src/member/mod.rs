@@ -66,7 +66,7 @@ impl Member {
     /// znodes go, before this returns.
     ///
     /// # Errors
-    /// `InvalidState` unless the target said `time=virtual`.
+    /// `InvalidState` unless the target said `time=virtual`; `WouldDeadlock` inside a [`Completion`].
     pub fn advance(&self, ms: u64) -> Result<()> {
         self.engine.advance(ms)
     }
@@ -77,6 +77,9 @@ impl Member {
     }
 
     /// Writes a snapshot now and waits until it is on disk. Nothing to do in memory.
+    ///
+    /// # Errors
+    /// `DiskFull`, `DiskFailed`, `Closed`; `WouldDeadlock` inside a [`Completion`].
     pub fn snapshot(&self) -> Result<()> {
         self.engine.snapshot()
     }
@@ -117,7 +120,11 @@ impl Member {
         self.engine.recovery()
     }
 
-    /// Closes the member: sessions end, threads stop, files are closed, before this returns.
+    /// Closes the member: sessions end, threads stop, files are closed, before this returns. Handles
+    /// answer `Closed` from then on; closing again is no error.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` inside a [`Completion`]: it would wait for the thread that it is on.
     pub fn close(&self) -> Result<()> {
         self.engine.close()
     }

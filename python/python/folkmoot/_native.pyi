@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 from .election import Ballot, Outcome
 from .hashing import Move
@@ -16,6 +16,7 @@ __all__ = [
     "EventQueue",
     "FixedTimeout",
     "LastVote",
+    "Lines",
     "Mailbox",
     "Member",
     "RING_SIZE",
@@ -27,7 +28,10 @@ __all__ = [
     "Tally",
     "__version__",
     "fm1",
+    "queue_order",
+    "sequence_name",
     "sequence_of",
+    "sequence_precedes",
     "waits_for",
 ]
 
@@ -39,7 +43,7 @@ RING_SIZE: int
 
 @disjoint_base
 class Member:
-    def __new__(cls, target: str) -> Member: ...
+    def __new__(cls, target: str) -> Self: ...
     def advance(self, ms: int) -> None: ...
     def now_ms(self) -> int: ...
     def snapshot(self) -> None: ...
@@ -135,6 +139,13 @@ class Mailbox:
     def stop(self) -> None: ...
 
 @final
+class Lines:
+    def __new__(cls, level: int) -> Lines: ...
+    def listen(self) -> None: ...
+    def take(self) -> list[tuple[int, str, str]]: ...
+    def close(self) -> None: ...
+
+@final
 class Stat(Sequence[int]):
     _fields: ClassVar[tuple[str, ...]]
     @classmethod
@@ -177,6 +188,9 @@ class Stat(Sequence[int]):
 def fm1(key: _Key) -> int: ...
 def waits_for(contenders: Sequence[tuple[int, bool]]) -> list[int | None]: ...
 def sequence_of(name: str, prefix: str) -> int | None: ...
+def sequence_name(prefix: str, sequence: int) -> str: ...
+def sequence_precedes(first: int, second: int) -> bool: ...
+def queue_order(sequences: Sequence[int]) -> list[int]: ...
 @final
 class Ring:
     def __new__(
