@@ -6,6 +6,8 @@ pub const FRAME_BYTES_MAX: usize = 0xfffff;
 pub const PATH_BYTES_MAX: usize = 64 * 1024;
 /// Operations in one multi. ZooKeeper has only its frame; 1 MiB holds about 20,000 checks.
 pub const MULTI_OPS_MAX: usize = 65_536;
+/// Bytes that one multi-read may answer with: its 60,000 reads of a full znode would otherwise be as many megabytes.
+pub const MULTI_READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Entries of one ACL.
 pub const ACL_ENTRIES_MAX: usize = 1024;
 /// Longest TTL in milliseconds: what ZooKeeper's `ephemeralOwner` encoding holds, 2^40 - 1.

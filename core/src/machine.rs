@@ -10,7 +10,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
-use crate::limits::{IN_FLIGHT_MAX, MULTI_OPS_MAX, OUTCOMES_KEPT_MS, SESSIONS_MAX};
+use crate::limits::{IN_FLIGHT_MAX, MULTI_OPS_MAX, MULTI_READ_BYTES_MAX, OUTCOMES_KEPT_MS, SESSIONS_MAX};
 use crate::request::{Change, Identity, Reply, Request, Requester};
 use crate::tree::{Context, Frozen, Part, Transaction, Tree};
 use hmac::{Hmac, KeyInit, Mac};
@@ -325,7 +325,20 @@ impl Machine {
                 if !requests.iter().all(|request| matches!(request, Request::Get { .. } | Request::Children { .. })) {
                     return Err(Error::new(ErrorKind::MarshallingError, "a multi-read holds get and children only"));
                 }
-                Ok(Reply::MultiRead(requests.iter().map(|request| self.read(request, who)).collect()))
+                let (mut results, mut bytes) = (Vec::with_capacity(requests.len()), 0);
+                for request in requests {
+                    let result = self.read(request, who);
+                    bytes += match &result {
+                        Ok(Reply::Data { data: Some(data), .. }) => data.len(),
+                        Ok(Reply::Children { names, .. }) => names.iter().map(|name| 4 + name.len()).sum(),
+                        _ => 0,
+                    };
+                    if bytes > MULTI_READ_BYTES_MAX {
+                        return Err(Error::new(ErrorKind::LimitExceeded, format!("the answer to a multi-read has more than {MULTI_READ_BYTES_MAX} bytes")));
+                    }
+                    results.push(result);
+                }
+                Ok(Reply::MultiRead(results))
             }
             Request::Ephemerals { prefix } => Ok(Reply::Paths(self.tree.ephemerals(who.session.0, prefix))),
             Request::CountDescendants { path } => self.tree.count_descendants(path, who).map(Reply::Count),

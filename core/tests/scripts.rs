@@ -113,16 +113,10 @@ impl Speaker for Client {
         self.session
     }
     fn call(&mut self, request: Request, form: Option<Form>) -> Result<Reply, Error> {
-        let mut out = Vec::new();
-        let form = form.or_else(|| records::fullest_form(&request));
+        let form = form.or_else(|| records::fullest_form(&request)).expect("the wire has words for it");
         self.xid += 1;
-        let (xid, form) = match (&request, form) {
-            (Request::AddAuth { .. }, form) => (records::XID_AUTH, form),
-            // Alone, this is an operation too: one that is answered Unimplemented, and the end of the connection.
-            (_, None) => panic!("{request:?} cannot be asked over a wire"),
-            (_, form) => (self.xid, form),
-        };
-        let form = form.expect("some form");
+        let xid = if matches!(request, Request::AddAuth { .. }) { records::XID_AUTH } else { self.xid };
+        let mut out = Vec::new();
         records::write_request(&mut out, xid, &request, &form)?;
         self.exchange(xid, &out, &form)
     }

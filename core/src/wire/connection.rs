@@ -98,6 +98,8 @@ pub(super) enum Next {
     Go,
     /// Write what there is; nothing can be read.
     Drain,
+    /// Wait for the client to fetch what is left, but not for ever.
+    Leave,
     /// End.
     End,
 }
@@ -171,11 +173,14 @@ impl Connection {
         std::mem::swap(&mut out.bytes, empty);
     }
 
-    /// What to do; `written` if nothing waits to be written any more. The task may sleep only if this says so (`sleep`).
-    pub(super) fn next(&self) -> Next {
+    /// What to do; `blocked`: what is written has to wait for the client. The task may sleep only if `sleep` says so.
+    pub(super) fn next(&self, blocked: bool) -> Next {
         let out = self.out.lock();
-        if out.dead || (out.closing && out.pending == 0 && out.bytes.is_empty()) {
+        let is_over = out.closing && out.pending == 0;
+        if out.dead || (is_over && !blocked && out.bytes.is_empty()) {
             Next::End
+        } else if is_over && blocked {
+            Next::Leave
         } else if out.has_room() {
             Next::Go
         } else {

@@ -275,7 +275,7 @@ async fn serve(door: Arc<Door>, mut stream: TcpStream, peer: SocketAddr) {
     let gone = Gone(connection);
     if gone.0.connect(&body) {
         drop(body);
-        let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0 };
+        let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0, leaving: None };
         poll_fn(|cx| pump.poll(cx, &mut stream, &gone.0)).await;
         let _ = stream.shutdown().await;
     }
@@ -361,6 +361,8 @@ struct Pump {
     retry: bool,
     writing: Vec<u8>,
     written: usize,
+    /// How long what is left may still wait to be fetched, once the connection is over.
+    leaving: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 /// How reading went.
@@ -376,8 +378,20 @@ impl Pump {
         connection.begin(cx.waker());
         loop {
             let Ok(blocked) = self.write(cx, stream, connection) else { return Poll::Ready(()) };
-            match connection.next() {
-                Next::End if blocked && !connection.is_dead() => {}
+            match connection.next(blocked) {
+                Next::Leave => {
+                    // What is left is for somebody who may never fetch it. They have as long as they had to say who they are,
+                    // and nothing that they send is read.
+                    let within = connection.door.options.handshake_timeout;
+                    let leaving = self.leaving.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
+                    if leaving.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    if connection.sleep(true, false) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
                 Next::End => return Poll::Ready(()),
                 Next::Drain => {
                     if connection.sleep(blocked, true) {

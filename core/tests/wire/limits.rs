@@ -177,24 +177,22 @@ fn connections_that_have_said_nothing_count_too() {
     });
 }
 
-#[test]
-fn a_reader_who_is_slow_is_not_read_from() {
-    const DATA: usize = 100_000;
-    const TOO_MUCH: usize = 64 << 20;
-    let (_member, address) = served(Options::default());
-    let mut other = Client::open(address);
-    other.done(op::CREATE, create_with("/big", &[7; DATA], OPEN, 0));
-    let mut client = Client::open(address);
-    // Requests as long as may be for such a read, so that the system's buffers hold few of them.
-    let one = |xid: i32| request(xid, op::GET_DATA, read("/big", false).raw(&[0; 2000]));
+/// Bytes of the znode that is asked for again and again.
+const BIG: usize = 100_000;
+/// Nobody who is held back gets rid of as many bytes of requests.
+const TOO_MUCH: usize = 64 << 20;
+
+/// Sends requests for `/big` and reads no answer, until no more are taken: how many bytes were, how many requests are begun, and
+/// what is left of the last. `others` is asked in between: nothing being taken while somebody else was answered many times is the end.
+fn fill(client: &mut Client, others: &mut Client) -> (usize, i32, Vec<u8>) {
     client.raw.stream.set_nonblocking(true).expect("not blocking");
     let (mut sent, mut xid, mut idle) = (0, 0, 0);
     let mut pending = Vec::new();
-    // It is over when nothing has been accepted while somebody else was answered many times.
     while idle < 300 && sent < TOO_MUCH {
         if pending.is_empty() {
             xid += 1;
-            pending = one(xid);
+            // As long as may be, so that the system's buffers hold few of them.
+            pending = request(xid, op::GET_DATA, read("/big", false).raw(&[0; 2000]));
         }
         match client.raw.stream.write(&pending) {
             Ok(count) => {
@@ -203,22 +201,68 @@ fn a_reader_who_is_slow_is_not_read_from() {
                 idle = 0;
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                other.done(op::EXISTS, read("/big", false));
+                others.done(op::EXISTS, read("/big", false));
                 idle += 1;
             }
             Err(error) => panic!("{error}"),
         }
     }
+    client.raw.stream.set_nonblocking(false).expect("blocking");
+    (sent, xid, pending)
+}
+
+#[test]
+fn a_reader_who_is_slow_is_not_read_from() {
+    let (_member, address) = served(Options::default());
+    let mut other = Client::open(address);
+    other.done(op::CREATE, create_with("/big", &[7; BIG], OPEN, 0));
+    let mut client = Client::open(address);
+    let (sent, xid, pending) = fill(&mut client, &mut other);
     assert!(sent < TOO_MUCH / 2, "{sent} bytes of requests were taken from somebody who reads no answers");
     // Whoever begins to read gets all that was asked for.
-    client.raw.stream.set_nonblocking(false).expect("blocking");
     let mut stream = client.raw.stream.try_clone().expect("another handle");
     let rest = std::thread::spawn(move || stream.write_all(&pending).expect("taken now"));
     for number in 1..=xid {
         let reply = client.reply(number);
-        assert_eq!((reply.code, reply.body.len()), (0, 4 + DATA + 68));
+        assert_eq!((reply.code, reply.body.len()), (0, 4 + BIG + 68));
     }
     rest.join().expect("all was sent");
+}
+
+#[test]
+fn a_connection_that_is_over_does_not_wait_for_ever_to_be_read() {
+    let member = Member::open("memory:?time=virtual").expect("a member");
+    let door = member.listen("127.0.0.1:0").expect("a listener");
+    let narrow = Options { max_client_connections: 1, handshake_timeout: Duration::from_millis(500), ..Options::default() };
+    let narrow = member.listen_with("127.0.0.1:0", narrow).expect("a listener");
+    let mut other = Client::open(door);
+    other.done(op::CREATE, create_with("/big", &[7; BIG], OPEN, 0));
+    let mut bytes = Vec::new();
+    hello(SessionId(0), &[0; 16], TIMEOUT_MS).write(&mut bytes);
+    let admitted = || {
+        let mut raw = Raw::open(narrow);
+        raw.send_anyway(&bytes);
+        raw.frame().is_some()
+    };
+    let mut client = Client::open(narrow);
+    fill(&mut client, &mut other);
+    assert!(!admitted(), "there is but one place");
+    // The session ends; what was to be said on its connection is still not fetched.
+    member.advance(TIMEOUT_MS as u64).expect("virtual time");
+    until("its place is free", admitted);
+}
+
+#[test]
+fn a_multi_read_cannot_ask_for_more_than_can_be_answered() {
+    let (_member, address) = served(Options::default());
+    let mut client = Client::open(address);
+    client.done(op::CREATE, create_with("/big", &[7; 1_000_000], OPEN, 0));
+    let reads = |count| (0..count).fold(Body::new(), |body, _| body.op(op::GET_DATA, read("/big", false))).end();
+    assert_eq!(client.done(op::MULTI_READ, reads(16)).body.len(), 16 * (9 + 4 + 1_000_000 + 68) + 9);
+    for count in [17, 40_000] {
+        let reply = client.ask(op::MULTI_READ, reads(count));
+        assert_eq!((reply.code, reply.body.len()), (-8, 0), "{count} reads");
+    }
 }
 
 #[test]

@@ -132,8 +132,8 @@ fn a_read_that_fails_in_a_multi_read_does_not_stop_the_others() {
 fn operations_on_watches_have_the_bodies_that_clients_wait_for() {
     let (_member, mut client) = client();
     assert_eq!(client.done(op::ADD_WATCH, Body::new().text("/a").int(0)).body, [0; 4]);
-    assert_eq!(client.done(op::CHECK_WATCHES, Body::new().text("/a").int(4)).body, []);
-    assert_eq!(client.done(op::REMOVE_WATCHES, Body::new().text("/a").int(4)).body, []);
+    assert_eq!(client.done(op::CHECK_WATCHES, Body::new().text("/a").int(4)).body.len(), 0);
+    assert_eq!(client.done(op::REMOVE_WATCHES, Body::new().text("/a").int(4)).body.len(), 0);
     for operation in [op::CHECK_WATCHES, op::REMOVE_WATCHES] {
         let reply = client.ask(operation, Body::new().text("/a").int(4));
         assert_eq!((reply.code, reply.body.len()), (-121, 0));
