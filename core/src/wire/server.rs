@@ -9,10 +9,11 @@ use super::connection::{Connection, Next, ip_identity};
 use super::facts::Facts;
 use super::frame::{self, Frame};
 use super::options::Options;
+use super::tls::{self, Accepted, Acceptor};
 use crate::admin::view;
 use crate::admin::words::{self, AllowList, Word};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, LISTEN_BACKLOG};
+use crate::limits::{HANDSHAKE_BYTES_MAX, LISTEN_BACKLOG};
 use crate::member::engine::Core;
 use crate::request::{CreateMode, Identity, Request};
 use crate::wire::records::op;
@@ -26,7 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
@@ -39,6 +40,7 @@ pub(crate) struct Door {
     pub(super) address: SocketAddr,
     /// The words that are answered.
     allowed: AllowList,
+    tls: Option<Acceptor>,
     connections: Mutex<Connections>,
 }
 
@@ -90,6 +92,9 @@ impl Door {
     /// Whether what has been shown is enough to ask anything.
     pub(super) fn is_enough(&self, identities: &[Identity]) -> bool {
         let required = &self.options.required_schemes;
+        if self.options.require_sasl && !identities.iter().any(|shown| shown.scheme == "sasl") {
+            return false;
+        }
         required.is_empty() || identities.iter().any(|shown| required.iter().any(|scheme| *scheme == shown.scheme))
     }
 
@@ -174,7 +179,8 @@ impl Running {
         let address = listener.local_addr().map_err(|error| cannot(address, &error))?;
         let closed_in_child = folkmoot_sys::ClosedInChild::new(listener.as_raw_fd());
         let allowed = AllowList::new(&options.four_letter_words, false);
-        let door = Arc::new(Door { core, options, allowed, stats: Stats::default(), address, connections: Mutex::default() });
+        let tls = options.tls.clone().map(|tls| Acceptor::new(tls, Instant::now())).transpose()?;
+        let door = Arc::new(Door { core, options, allowed, tls, stats: Stats::default(), address, connections: Mutex::default() });
         door.core.doors.lock().retain(|other| other.strong_count() > 0);
         door.core.doors.lock().push(Arc::downgrade(&door));
         let accepting = runtime.spawn(accept(door.clone(), listener));
@@ -253,8 +259,32 @@ impl Drop for Leaving {
     }
 }
 
-async fn serve(door: Arc<Door>, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     let _ = stream.set_nodelay(true);
+    let mut identities = vec![ip_identity(&peer)];
+    if door.options.skip_acl {
+        identities.push(Identity::new("super", ""));
+    }
+    let Some(tls) = &door.tls else { return converse(door, stream, peer, identities, false).await };
+    match tokio::time::timeout(door.options.handshake_timeout, tls.accept(stream, Instant::now())).await {
+        Ok(Ok(Accepted::Plain(stream))) => converse(door, stream, peer, identities, false).await,
+        Ok(Ok(Accepted::Secure(stream))) => {
+            if let Some(subject) = tls::peer_identity(stream.get_ref().1) {
+                if door.options.super_x509.as_ref() == Some(&subject) {
+                    identities.push(Identity::new("super", ""));
+                }
+                identities.push(Identity::new("x509", subject));
+            }
+            // A connection with TLS is large; the others need not be.
+            Box::pin(converse(door, *stream, peer, identities, true)).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => drop(door.stats.timed_out.fetch_add(1, Ordering::Relaxed)),
+    }
+}
+
+/// A connection from its first byte to its last.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(door: Arc<Door>, mut stream: S, peer: SocketAddr, identities: Vec<Identity>, secure: bool) {
     let within = door.options.handshake_timeout;
     let first = tokio::time::timeout(within, first(&mut stream, &door.allowed)).await;
     let (body, inbox) = match first {
@@ -269,15 +299,15 @@ async fn serve(door: Arc<Door>, mut stream: TcpStream, peer: SocketAddr) {
             return;
         }
     };
-    let identities = vec![ip_identity(&peer)];
-    let connection = Connection::new(door.clone(), door.number(), peer, false, identities);
+    let connection = Connection::new(door.clone(), door.number(), peer, secure, identities);
     door.enter(&connection);
     let gone = Gone(connection);
     if gone.0.connect(&body) {
         drop(body);
         let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0, leaving: None };
         poll_fn(|cx| pump.poll(cx, &mut stream, &gone.0)).await;
-        let _ = stream.shutdown().await;
+        // What is left in the buffers of TLS is for a client who may fetch nothing.
+        let _ = tokio::time::timeout(within, stream.shutdown()).await;
     }
 }
 
@@ -474,7 +504,7 @@ impl Pump {
 
     /// Looks at what is left: whole frames to be tried again, or the beginning of one.
     fn settle(&mut self) {
-        self.retry = !matches!(frame::split(&self.inbox, FRAME_BYTES_MAX), Frame::Partial(_));
+        self.retry = !matches!(frame::split(&self.inbox, usize::MAX), Frame::Partial(_));
         if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BYTES {
             self.inbox = Vec::new();
         }
