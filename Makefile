@@ -55,7 +55,7 @@ clib: tools
 
 $(VPY):
 	$(PYTHON3) -m venv $(VENV)
-	$(VPY) -m pip install -q --disable-pip-version-check 'maturin>=1.9,<2' pytest mypy
+	$(VPY) -m pip install -q --disable-pip-version-check 'maturin>=1.9,<2' pytest mypy kazoo pure-sasl
 
 python: tools $(VPY)
 	$(call say,the Python module$(,) into .venv)

@@ -104,6 +104,10 @@ extern "C" {
 #define FOLKMOOT_NOT_READ_ONLY (-119)
 /* No such watch is registered. */
 #define FOLKMOOT_NO_WATCHER (-121)
+/* Changing the members by request is off. */
+#define FOLKMOOT_RECONFIG_DISABLED (-123)
+/* The session must authenticate first, and was closed. */
+#define FOLKMOOT_AUTH_REQUIRED (-124)
 /* The write would exceed a hard quota. */
 #define FOLKMOOT_QUOTA_EXCEEDED (-125)
 /* The member has as much waiting as it takes: try again later. */
@@ -600,6 +604,22 @@ folkmoot_status folkmoot_member_session(const struct folkmoot_member *member,
 FOLKMOOT_API
 folkmoot_status folkmoot_member_advance(const struct folkmoot_member *member,
                                         uint64_t ms);
+
+/*
+ Listens at address ("host:port"; port 0 for any free one) for clients that speak ZooKeeper's protocol, until the
+ member closes. Its threads are the member's own.
+
+ settings   lines in the syntax of zoo.cfg ("tickTime=500", "4lw.commands.whitelist=*" ...), or NULL for the defaults
+ port_out   the port, when it listens; may be NULL
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS names the address or the line of the setting, _SYSTEM_ERROR when the address is taken or not
+ allowed, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_listen(const struct folkmoot_member *member,
+                                       const char *address,
+                                       const char *settings,
+                                       uint16_t *port_out);
 
 /* The member's time: milliseconds since 1970, or since its start if virtual. */
 FOLKMOOT_API

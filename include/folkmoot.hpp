@@ -584,6 +584,12 @@ public:
         FOLKMOOT_TRY(folkmoot_member_session(handle_.get(), &options, &out));
         return Session(out);
     }
+    /* Listens for ZooKeeper's clients; the port. settings: lines in the syntax of zoo.cfg, or NULL. */
+    Result<uint16_t> listen(const std::string &address, const char *settings = 0) {
+        uint16_t out = 0;
+        FOLKMOOT_TRY(folkmoot_member_listen(handle_.get(), address.c_str(), settings, &out));
+        return out;
+    }
     Result<void> advance(uint64_t ms) {
         FOLKMOOT_TRY(folkmoot_member_advance(handle_.get(), ms));
         FOLKMOOT_DONE;

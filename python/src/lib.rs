@@ -37,6 +37,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<stat::Stat>()?;
     module.add_class::<lines::Lines>()?;
+    module.add_function(wrap_pyfunction!(member::run_program, module)?)?;
     algorithms::add(module)?;
     heartbeat::add(module)
 }

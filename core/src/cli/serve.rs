@@ -33,15 +33,6 @@ pub(super) trait Running {
 
 /// Opens the member and its doors: `config.client`, `config.secure` and `config.admin`, where they are said.
 fn start(ground: &Ground, config: &ServeConfig) -> Result<Box<dyn Running>> {
-    // What a door cannot do is refused: to leave it out would open what was to be closed.
-    let missing = [
-        (config.admin.is_some(), "the admin address"),
-        (config.secure.is_some() || config.options.tls.is_some(), "TLS"),
-        (!config.options.sasl_users.is_empty() || config.options.require_sasl, "SASL"),
-    ];
-    if let Some((_, what)) = missing.iter().find(|(asked, _)| *asked) {
-        return Err(Error::new(ErrorKind::Unimplemented, format!("{what} is not built into this version")));
-    }
     let member = Member::open(&target(ground, config)?)?;
     if let Some(words) = member.recovery() {
         tracing::warn!("{words}");
@@ -58,6 +49,9 @@ fn start(ground: &Ground, config: &ServeConfig) -> Result<Box<dyn Running>> {
             },
         };
         address.get_or_insert(bound);
+    }
+    if let Some(at) = &config.admin {
+        member.admin(&at.to_string(), crate::admin::http::Options::default())?;
     }
     let address = address.ok_or_else(|| Error::new(ErrorKind::BadArguments, "there is no address to listen at"))?;
     Ok(Box::new(Server { member, address }))

@@ -449,7 +449,9 @@ impl<'a, 'b> Batch<'a, 'b> {
         let mut all = self.who.identities.to_vec();
         for identity in shown {
             if !all.contains(&identity) {
-                all.push(identity);
+                // What comes with the connection stays last: so `whoAmI` lists them in ZooKeeper's order.
+                let at = all.iter().position(|other| matches!(other.scheme.as_str(), "ip" | "x509")).unwrap_or(all.len());
+                all.insert(at, identity);
             }
         }
         if all.len() > IDENTITIES_MAX {

@@ -94,8 +94,7 @@ impl Source for Facts {
         if count > 0 {
             facts.latency_avg_ms = sum as f64 / count as f64;
         }
-        let descriptors = |path: &str| std::fs::read_dir(path).map(|entries| entries.count() as u64).ok();
-        facts.descriptors_open = descriptors("/proc/self/fd");
+        facts.descriptors_open = std::fs::read_dir("/proc/self/fd").map(|entries| entries.count() as u64).ok();
         facts.descriptors_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         facts
     }
@@ -196,7 +195,7 @@ fn show(connection: &Connection, wall: i64) -> view::Connection {
         shown.last_response_ms = load(&facts.last_response_ms).unsigned_abs();
         shown.latency_min_ms = load(&facts.latency_min).clamp(0, i64::from(u32::MAX)).unsigned_abs();
         shown.latency_max_ms = load(&facts.latency_max).unsigned_abs();
-        shown.latency_avg_ms = load(&facts.latency_sum).unsigned_abs() / sent;
+        shown.latency_avg_ms = load(&facts.latency_sum).unsigned_abs().checked_div(sent).unwrap_or(0);
     }
     if let Some(attached) = connection.attached() {
         shown.session = attached.core.id();

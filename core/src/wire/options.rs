@@ -100,6 +100,19 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Settings from lines in the syntax of `zoo.cfg`, such as `tickTime=500` and `4lw.commands.whitelist=*`. What is not said
+    /// is as `folkmoot serve` has it: a tick of 2000 ms, for one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadArguments`](crate::ErrorKind::BadArguments) names the line of a setting that is wrong, or that a listener does not have.
+    pub fn from_settings(text: &str) -> crate::Result<Self> {
+        let config = crate::config::parse("settings", text.as_bytes())?;
+        if let Some(ignored) = config.ignored.iter().find(|ignored| !ignored.harmless) {
+            return Err(crate::Error::new(crate::ErrorKind::BadArguments, format!("settings: {ignored}")));
+        }
+        Ok(config.options)
+    }
+
     /// Shortest session timeout granted, in milliseconds.
     pub fn shortest_timeout_ms(&self) -> u32 {
         self.min_session_timeout_ms.unwrap_or(self.tick_ms.saturating_mul(SESSION_TICKS_MIN))

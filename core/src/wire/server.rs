@@ -95,7 +95,7 @@ impl Door {
         if self.options.require_sasl && !identities.iter().any(|shown| shown.scheme == "sasl") {
             return false;
         }
-        required.is_empty() || identities.iter().any(|shown| required.iter().any(|scheme| *scheme == shown.scheme))
+        required.is_empty() || identities.iter().any(|shown| required.contains(&shown.scheme))
     }
 
     /// A request, or its refusal if this door does not let such through.

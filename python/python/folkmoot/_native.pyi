@@ -29,6 +29,7 @@ __all__ = [
     "__version__",
     "fm1",
     "queue_order",
+    "run_program",
     "sequence_name",
     "sequence_of",
     "sequence_precedes",
@@ -41,10 +42,12 @@ __version__: str
 ERROR_KINDS: dict[str, int]
 RING_SIZE: int
 
+def run_program(arguments: list[str]) -> int: ...
 @disjoint_base
 class Member:
     def __new__(cls, target: str) -> Self: ...
     def advance(self, ms: int) -> None: ...
+    def listen(self, address: str = "127.0.0.1:0", settings: str | None = None) -> tuple[str, int]: ...
     def now_ms(self) -> int: ...
     def snapshot(self) -> None: ...
     @property
