@@ -23,7 +23,7 @@ flags="--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1"
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
     flags="$flags -Cllvm-args=-sanitizer-coverage-$option"
 done
-CARGO_TARGET_DIR=$target RUSTFLAGS=$flags "$CARGO" build -q --release --locked --bins --target "$host" --manifest-path "$here/Cargo.toml" || {
+CARGO_TARGET_DIR=$target RUSTFLAGS=$flags "$CARGO" build -q --release --bins --target "$host" --manifest-path "$here/Cargo.toml" || {
     echo "fuzz: the targets cannot be built. Needed: rustc with LLVM as its backend, a C++ compiler with its standard" >&2
     echo "fuzz: library, and the crate libfuzzer-sys with what it needs (from the registry, or from cargo's cache)." >&2
     exit 1
@@ -45,6 +45,21 @@ seed() {
         ;;
     snapshot) cp "$golden"/machine/format-1/records "$2" ;;
     entries) cp "$golden"/machine/format-1/entries "$2" ;;
+    frame | records)
+        # The requests of recorded conversations: frames as they are, and for `records` operation and body alone.
+        python3 - "$1" "$2" "$golden"/../wire/*.hex <<'END' || echo "fuzz: $1 begins with no seeds: python3 is missing" >&2
+import sys
+name, folder, *files = sys.argv[1:]
+lines = {line.split(" > ")[1].strip() for file in files for line in open(file) if " > " in line}
+for number, line in enumerate(sorted(lines)):
+    try:
+        frame = bytes.fromhex(line)
+    except ValueError:
+        continue
+    with open(f"{folder}/{number}", "wb") as seed:
+        seed.write(frame if name == "frame" else frame[8:])
+END
+        ;;
     # A new target's seeds: files copied or written into "$2".
     esac
 }
