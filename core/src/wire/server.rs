@@ -265,7 +265,15 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     if door.options.skip_acl {
         identities.push(Identity::new("super", ""));
     }
-    let Some(tls) = &door.tls else { return converse(door, stream, peer, identities, false).await };
+    if door.tls.is_some() {
+        // What TLS needs is large; a connection without it need not be.
+        return Box::pin(serve_tls(door, stream, peer, identities)).await;
+    }
+    converse(door, stream, peer, identities, false).await;
+}
+
+async fn serve_tls(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut identities: Vec<Identity>) {
+    let Some(tls) = &door.tls else { return };
     match tokio::time::timeout(door.options.handshake_timeout, tls.accept(stream, Instant::now())).await {
         Ok(Ok(Accepted::Plain(stream))) => converse(door, stream, peer, identities, false).await,
         Ok(Ok(Accepted::Secure(stream))) => {
@@ -275,39 +283,44 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
                 }
                 identities.push(Identity::new("x509", subject));
             }
-            // A connection with TLS is large; the others need not be.
-            Box::pin(converse(door, *stream, peer, identities, true)).await;
+            converse(door, *stream, peer, identities, true).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
         Err(_) => drop(door.stats.timed_out.fetch_add(1, Ordering::Relaxed)),
     }
 }
 
-/// A connection from its first byte to its last.
+/// A connection from its first byte to its last. Its beginning and its end are on the heap, for as long as they last:
+/// the many that are idle are between the two.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(door: Arc<Door>, mut stream: S, peer: SocketAddr, identities: Vec<Identity>, secure: bool) {
-    let within = door.options.handshake_timeout;
-    let first = tokio::time::timeout(within, first(&mut stream, &door.allowed)).await;
-    let (body, inbox) = match first {
-        Ok(Some(First::Frame(body, inbox))) => (body, inbox),
-        Ok(Some(First::Word(word, more))) => {
-            door.stats.received.fetch_add(1, Ordering::Relaxed);
-            return answer_word(&door, stream, peer, word, &more).await;
-        }
-        Ok(None) => return,
-        Err(_) => {
-            door.stats.timed_out.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-    };
+    let Some((body, inbox)) = Box::pin(begin(&door, &mut stream, peer)).await else { return };
     let connection = Connection::new(door.clone(), door.number(), peer, secure, identities);
     door.enter(&connection);
     let gone = Gone(connection);
-    if gone.0.connect(&body) {
-        drop(body);
-        let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0, leaving: None };
-        poll_fn(|cx| pump.poll(cx, &mut stream, &gone.0)).await;
-        // What is left in the buffers of TLS is for a client who may fetch nothing.
-        let _ = tokio::time::timeout(within, stream.shutdown()).await;
+    if !gone.0.connect(&body) {
+        return;
+    }
+    drop(body);
+    let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0, leaving: None };
+    poll_fn(|cx| pump.poll(cx, &mut stream, &gone.0)).await;
+    // What is left in the buffers of TLS is for a client who may fetch nothing.
+    let _ = Box::pin(tokio::time::timeout(door.options.handshake_timeout, stream.shutdown())).await;
+}
+
+/// The first frame, and what came after it; none if there is nothing more to do.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(door: &Arc<Door>, stream: &mut S, peer: SocketAddr) -> Option<(Vec<u8>, Vec<u8>)> {
+    match tokio::time::timeout(door.options.handshake_timeout, first(stream, &door.allowed)).await {
+        Ok(Some(First::Frame(body, inbox))) => Some((body, inbox)),
+        Ok(Some(First::Word(word, more))) => {
+            door.stats.received.fetch_add(1, Ordering::Relaxed);
+            answer_word(door, stream, peer, word, &more).await;
+            None
+        }
+        Ok(None) => None,
+        Err(_) => {
+            door.stats.timed_out.fetch_add(1, Ordering::Relaxed);
+            None
+        }
     }
 }
 
@@ -354,7 +367,7 @@ async fn first<S: AsyncRead + Unpin>(stream: &mut S, allowed: &AllowList) -> Opt
 }
 
 /// Answers a word and ends the connection. A client who has closed their half still gets the answer.
-async fn answer_word<S: AsyncRead + AsyncWrite + Unpin>(door: &Arc<Door>, mut stream: S, peer: SocketAddr, word: Word, more: &[u8]) {
+async fn answer_word<S: AsyncRead + AsyncWrite + Unpin>(door: &Arc<Door>, stream: &mut S, peer: SocketAddr, word: Word, more: &[u8]) {
     let mut asking = view::Connection::new(peer, door.core.wall_ms());
     asking.interest = 0;
     asking.received = 1;
