@@ -84,13 +84,15 @@ fn runtime() -> Result<Runtime> {
 }
 
 impl Doors {
-    /// Stops listening, closes the connections and waits for their threads to end.
-    pub(super) fn close(&self) {
+    /// Stops listening, closes the connections and, if `wait`, waits for their threads to end.
+    pub(super) fn close(&self, wait: bool) {
         let Some(Open { listeners, admin: _admin, runtime }) = self.0.lock().take() else { return };
         drop(listeners);
         // Whoever closes us may be a task of some other runtime, where nothing may block: so it is done on a thread that is none.
         let closing = std::thread::Builder::new().name("fm-closing".into()).spawn(move || runtime.shutdown_timeout(CLOSING));
-        if let Ok(thread) = closing {
+        if let Ok(thread) = closing
+            && wait
+        {
             let _ = thread.join();
         }
     }

@@ -365,7 +365,7 @@ impl Engine {
             return Err(forked());
         }
         may_wait()?;
-        self.doors.close();
+        self.doors.close(true);
         let open: Vec<_> = self.state.read().sessions.values().cloned().collect();
         // Sessions of listeners may come back; what lives in this process cannot.
         for core in open.into_iter().filter(|core| core.events.is_some()) {
@@ -407,7 +407,8 @@ impl Drop for Engine {
             self.doors.forget();
             return;
         }
-        self.doors.close();
+        // In a completion this may be one of their threads.
+        self.doors.close(!COMPLETING.get());
         if COMPLETING.get() {
             // The committer is held by this very thread. The member's own ends by itself, and frees the rest.
             self.thread.get_mut().take();
