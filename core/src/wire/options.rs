@@ -101,7 +101,7 @@ impl Default for Options {
 
 impl Options {
     /// Settings from lines in the syntax of `zoo.cfg`, such as `tickTime=500` and `4lw.commands.whitelist=*`. What is not said
-    /// is as `folkmoot serve` has it: a tick of 2000 ms, for one.
+    /// is as for a `zoo.cfg` that does not say it: a tick of 3000 ms, for one.
     ///
     /// # Errors
     /// [`ErrorKind::BadArguments`](crate::ErrorKind::BadArguments) names the line of a setting that is wrong, or that a listener does not have.
