@@ -136,10 +136,6 @@ impl Connection {
         self.out.lock().identities.clone()
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.out.lock().dead
-    }
-
     /// Ends the connection from outside.
     pub(super) fn kill(&self) {
         let mut out = self.out.lock();
