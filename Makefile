@@ -6,6 +6,7 @@ PYTHON3 ?= python3
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
+FUZZ_SECONDS ?= 5
 
 TARGET  := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CLIB    := $(TARGET)/c
@@ -14,13 +15,13 @@ VPY     := $(VENV)/bin/python
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 say      = @printf '\n== %s\n' "$(1)"
 
-.PHONY: demo test verify fix bench header wheel install clib python tools cargo-test c-test python-test clean
+.PHONY: demo test msrv verify fix bench header wheel install clib python tools cargo-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python)
 	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) sh demo/run.sh
 
-test: tools cargo-test c-test python-test
+test: tools cargo-test c-test python-test readme-test fuzz-test
 	$(call say,all tests passed)
 
 cargo-test: tools
@@ -32,10 +33,20 @@ cargo-test: tools
 c-test: tools
 	$(call say,C and C++: every standard$(,) symbols$(,) fork$(,) leaks)
 	sh tests/c/run.sh $(CLIB) release
+	sh tests/install.sh
+
+# Every parser for a few seconds; FUZZ_SECONDS for longer.
+fuzz-test: tools
+	$(call say,fuzzing: every parser of stored bytes)
+	CARGO='$(CARGO)' FOLKMOOT_FUZZ_TARGET='$(TARGET)/fuzz' sh tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 python-test: python
 	$(call say,Python: pytest and stubtest)
 	$(VPY) -m pytest -q tests/python
+
+readme-test: clib python
+	$(call say,README: its programs compile and run)
+	sh tests/readme.sh $(CLIB) $(VPY)
 
 # The shared object, the static archive.
 clib: tools
@@ -44,7 +55,7 @@ clib: tools
 
 $(VPY):
 	$(PYTHON3) -m venv $(VENV)
-	$(VPY) -m pip install -q --disable-pip-version-check 'maturin>=1.9,<2' pytest mypy
+	$(VPY) -m pip install -q --disable-pip-version-check 'maturin>=1.9,<2' pytest mypy kazoo pure-sasl
 
 python: tools $(VPY)
 	$(call say,the Python module$(,) into .venv)
@@ -52,6 +63,13 @@ python: tools $(VPY)
 
 wheel: tools $(VPY)
 	$(VENV)/bin/maturin build --release -m python/Cargo.toml -o $(TARGET)/wheels
+
+# The oldest Rust that Cargo.toml promises, if rustup has it here (rustup toolchain install --profile minimal N).
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+msrv:
+	@if rustup run $(MSRV) rustc --version >/dev/null 2>&1; \
+	then CARGO_TARGET_DIR=$(TARGET)/msrv rustup run $(MSRV) cargo check -q --locked --workspace && echo "compiles with Rust $(MSRV)"; \
+	else echo "skipped: rustup has no Rust $(MSRV) here"; fi
 
 # Reads only.
 verify: tools
@@ -67,15 +85,19 @@ fix: tools
 header: tools
 	UPDATE_HEADER=1 $(CARGO) test -q -p folkmoot-ffi header
 
-bench: tools
-	$(CARGO) bench -q -p folkmoot --bench figures
+# Rust, C and Python in one table.
+bench: tools clib python
+	cc -O2 -Wall -Wextra -Iinclude core/benches/doors.c -o $(CLIB)/doors -L$(CLIB) -lfolkmoot -Wl,-rpath,$(CLIB)
+	FIGURES_C=$(CLIB)/doors FIGURES_PYTHON=$(VPY) $(CARGO) bench -q -p folkmoot --bench figures $(if $(ONLY),-- $(ONLY))
 
 install: clib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/folkmoot $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(CLIB)/libfolkmoot.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
 	ln -sf libfolkmoot.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libfolkmoot.so.0
 	ln -sf libfolkmoot.so.0 $(DESTDIR)$(LIBDIR)/libfolkmoot.so
 	install -m 644 $(CLIB)/libfolkmoot.a $(DESTDIR)$(LIBDIR)/
+	install -m 644 ffi/cmake/folkmootConfig.cmake $(DESTDIR)$(LIBDIR)/cmake/folkmoot/
+	sed 's/@VERSION@/$(VERSION)/' ffi/cmake/folkmootConfigVersion.cmake > $(DESTDIR)$(LIBDIR)/cmake/folkmoot/folkmootConfigVersion.cmake
 	install -m 644 include/folkmoot.h include/folkmoot.hpp $(DESTDIR)$(PREFIX)/include/
 	printf 'prefix=%s\nlibdir=%s\nincludedir=$${prefix}/include\n\nName: folkmoot\nDescription: Coordination that lives in your process\nVersion: %s\nLibs: -L$${libdir} -lfolkmoot\nLibs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(LIBDIR)' '$(VERSION)' > $(DESTDIR)$(LIBDIR)/pkgconfig/folkmoot.pc
 

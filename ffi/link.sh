@@ -28,8 +28,11 @@ trap 'rm -rf "$work"' EXIT
 roots=$(sed -n 's/^[a-zA-Z].*[ *]\(folkmoot_[a-z0-9_]*\)(.*/-u \1/p' include/folkmoot.h | sort -u)
 # shellcheck disable=SC2086
 ld -r --gc-sections $roots --whole-archive "$archive" -o "$work/one.o"
+# Weak names of the system's that only dropped code asked for are left behind as local ones that nothing
+# needs; objcopy would make strong ones of them, which another Rust library's weak ones could not be linked beside.
+readelf -sW "$work/one.o" | awk '$5 == "LOCAL" && $7 == "UND" && $8 != "" { print $8 }' >"$work/unneeded"
 # Bitcode makes Debian's ar stop; the personality's reference has to stay global to be merged with other libraries'.
-objcopy -R .llvmbc -R .llvmcmd --wildcard --keep-global-symbol='folkmoot_*' \
+objcopy -R .llvmbc -R .llvmcmd --strip-symbols="$work/unneeded" --wildcard --keep-global-symbol='folkmoot_*' \
     --keep-global-symbol='DW.ref.rust_eh_personality' "$work/one.o" "$work/folkmoot.o"
 [ -n "${KEEP_DEBUG:-}" ] || strip -g "$work/folkmoot.o"
 rm -f "$out/libfolkmoot.a"

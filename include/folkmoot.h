@@ -25,7 +25,8 @@
  * fork       In a child, handles of the parent answer FOLKMOOT_FORKED and freeing them does nothing
  *            (their memory stays): open new ones.
  * Process    The library installs no signal handler, reads no environment variable and writes
- *            nothing to stdout or stderr. Its threads are named fm-* and have all signals blocked.
+ *            nothing to stdout or stderr: what it has to say goes to folkmoot_set_log_callback. Its
+ *            threads are named fm-* and have all signals blocked.
  * Growth     Option structs begin with their size; fields are added at the end. Numbers are never
  *            used again. Functions are not taken away within one soname.
  */
@@ -103,6 +104,10 @@ extern "C" {
 #define FOLKMOOT_NOT_READ_ONLY (-119)
 /* No such watch is registered. */
 #define FOLKMOOT_NO_WATCHER (-121)
+/* Changing the members by request is off. */
+#define FOLKMOOT_RECONFIG_DISABLED (-123)
+/* The session must authenticate first, and was closed. */
+#define FOLKMOOT_AUTH_REQUIRED (-124)
 /* The write would exceed a hard quota. */
 #define FOLKMOOT_QUOTA_EXCEEDED (-125)
 /* The member has as much waiting as it takes: try again later. */
@@ -235,6 +240,21 @@ extern "C" {
 /* The caller keeps it alive: any request counts, and folkmoot_session_touch. */
 #define FOLKMOOT_HEARTBEAT_MANUAL 1
 
+/* Log lines: of every step. */
+#define FOLKMOOT_LOG_TRACE 5
+
+/* Log lines: for whoever debugs the host. */
+#define FOLKMOOT_LOG_DEBUG 10
+
+/* Log lines: in the course of things. */
+#define FOLKMOOT_LOG_INFO 20
+
+/* Log lines: someone should look at it. */
+#define FOLKMOOT_LOG_WARNING 30
+
+/* Log lines: something was lost or refused. */
+#define FOLKMOOT_LOG_ERROR 40
+
 /* Conditional operations: do not compare versions. */
 #define FOLKMOOT_ANY_VERSION (-1)
 
@@ -271,8 +291,17 @@ extern "C" {
 /* A list of ACL entries or identities. Immutable: any threads may read it at once. */
 typedef struct folkmoot_acls folkmoot_acls;
 
+/*
+ When sessions (leases, peers, whatever has a timeout) are over: a table of many, touched often.
+ One thread at a time.
+ */
+typedef struct folkmoot_deadlines folkmoot_deadlines;
+
 /* Which peers have fallen silent: two fixed timeouts since the last beat. One thread at a time. */
 typedef struct folkmoot_detector folkmoot_detector;
+
+/* What one voter has to remember: the last vote it cast. One thread at a time. */
+typedef struct folkmoot_last_vote folkmoot_last_vote;
 
 /* A participant that lives in this process. Any number of threads may use one at once. */
 typedef struct folkmoot_member folkmoot_member;
@@ -309,6 +338,16 @@ typedef struct folkmoot_watch folkmoot_watch;
 
 /* How a call ended: FOLKMOOT_OK, or one of the negative numbers above. */
 typedef int32_t folkmoot_status;
+
+/*
+ Told each line of the library's. context is what was passed with it; level is FOLKMOOT_LOG_;
+ target is the part of the library that speaks, such as "folkmoot::log::store"; text is one line
+ without a newline at its end. Both are valid until it returns. Must not throw.
+ */
+typedef void (*folkmoot_log_callback)(void *context,
+                                      int32_t level,
+                                      const char *target,
+                                      const char *text);
 
 /* How to open a session. Set size to sizeof the struct and the rest to 0 (FOLKMOOT_SESSION_OPTIONS_INIT), then what you want. */
 typedef struct folkmoot_session_options {
@@ -409,7 +448,7 @@ typedef struct folkmoot_result {
   const char *path;
   /* get: the data; NULL if it is null. */
   const void *data;
-  /* get: its length in bytes; -1 if the data is null. */
+  /* get: its length in bytes; -1 if the data is null. count_descendants: how many. */
   int64_t data_len;
   /* create, set, set_acl, exists, get, children, get_acl. */
   struct folkmoot_stat stat;
@@ -472,6 +511,14 @@ typedef struct folkmoot_silence {
   int32_t kind;
 } folkmoot_silence;
 
+/* Something whose time is up. Will not grow. */
+typedef struct folkmoot_end {
+  /* Whose. */
+  uint64_t id;
+  /* When it was, in milliseconds. */
+  uint64_t at_ms;
+} folkmoot_end;
+
 /* The library's version, such as "0.1.0". Never NULL, never freed. */
 FOLKMOOT_API const char *folkmoot_version(void);
 
@@ -495,6 +542,28 @@ FOLKMOOT_API const char *folkmoot_last_error(void);
 
 /* Frees what a function of this library has said to free with it. NULL does nothing. */
 FOLKMOOT_API void folkmoot_free(void *memory);
+
+/*
+ Has the library's own lines (what it found when it opened a directory, what fails in the
+ background) told to callback: those of at least min_level, FOLKMOOT_LOG_. One callback a process;
+ NULL takes it back, and without one nothing is said anywhere.
+
+ The callback runs on a thread named fm-log, one line at a time and in order, with no lock held: it
+ may call any function, this one too. Nothing waits for it: a line can come after the call that it
+ is about has returned, and beyond 1024 that wait, lines are dropped and the next says how many.
+
+ When this returns, the callback set before has been told all lines up to now, has returned and
+ will not be called again, so its context can be freed. Only inside that very callback it returns
+ at once: the callback is not called again then, and the lines that wait are dropped. What is said
+ before a process ends is sure to be told only if it sets NULL first. A child of fork has no
+ callback until it sets one.
+
+ FOLKMOOT_OK, _LIMIT_EXCEEDED if the thread cannot start.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_set_log_callback(int32_t min_level,
+                                          folkmoot_log_callback callback,
+                                          void *context);
 
 /*
  Opens a session on the ground that target names: "memory:", "memory:?time=virtual",
@@ -535,6 +604,22 @@ folkmoot_status folkmoot_member_session(const struct folkmoot_member *member,
 FOLKMOOT_API
 folkmoot_status folkmoot_member_advance(const struct folkmoot_member *member,
                                         uint64_t ms);
+
+/*
+ Listens at address ("host:port"; port 0 for any free one) for clients that speak ZooKeeper's protocol, until the
+ member closes. Its threads are the member's own.
+
+ settings   lines in the syntax of zoo.cfg ("tickTime=500", "4lw.commands.whitelist=*" ...), or NULL for the defaults
+ port_out   the port, when it listens; may be NULL
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS names the address or the line of the setting, _SYSTEM_ERROR when the address is taken or not
+ allowed, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_listen(const struct folkmoot_member *member,
+                                       const char *address,
+                                       const char *settings,
+                                       uint16_t *port_out);
 
 /* The member's time: milliseconds since 1970, or since its start if virtual. */
 FOLKMOOT_API
@@ -1070,6 +1155,76 @@ folkmoot_status folkmoot_session_sync_async(const struct folkmoot_session *sessi
                                             folkmoot_completion completion,
                                             void *context);
 
+/* folkmoot_session_get_acl without waiting: completion is told acl and stat. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_get_acl_async(const struct folkmoot_session *session,
+                                               const char *path,
+                                               folkmoot_completion completion,
+                                               void *context);
+
+/* folkmoot_session_set_acl without waiting: completion is told stat. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_set_acl_async(const struct folkmoot_session *session,
+                                               const char *path,
+                                               const struct folkmoot_acl *acl,
+                                               size_t acl_count,
+                                               int32_t version,
+                                               folkmoot_completion completion,
+                                               void *context);
+
+/* folkmoot_session_ephemerals without waiting: completion is told names, which are whole paths. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_ephemerals_async(const struct folkmoot_session *session,
+                                                  const char *prefix,
+                                                  folkmoot_completion completion,
+                                                  void *context);
+
+/* folkmoot_session_count_descendants without waiting: completion is told data_len, which is how many. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_count_descendants_async(const struct folkmoot_session *session,
+                                                         const char *path,
+                                                         folkmoot_completion completion,
+                                                         void *context);
+
+/* folkmoot_session_add_watch without waiting. The watch is set when completion is told so. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_add_watch_async(const struct folkmoot_session *session,
+                                                 const char *path,
+                                                 int32_t mode,
+                                                 folkmoot_completion completion,
+                                                 void *context);
+
+/* folkmoot_session_remove_watches without waiting. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_remove_watches_async(const struct folkmoot_session *session,
+                                                      const char *path,
+                                                      int32_t kind,
+                                                      folkmoot_completion completion,
+                                                      void *context);
+
+/* folkmoot_session_check_watches without waiting. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_check_watches_async(const struct folkmoot_session *session,
+                                                     const char *path,
+                                                     int32_t kind,
+                                                     folkmoot_completion completion,
+                                                     void *context);
+
+/* folkmoot_session_add_auth without waiting. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_add_auth_async(const struct folkmoot_session *session,
+                                                const char *scheme,
+                                                const void *credential,
+                                                size_t credential_len,
+                                                folkmoot_completion completion,
+                                                void *context);
+
+/* folkmoot_session_who_am_i without waiting: completion is told acl, whose perms are 0. */
+FOLKMOOT_API
+folkmoot_status folkmoot_session_who_am_i_async(const struct folkmoot_session *session,
+                                                folkmoot_completion completion,
+                                                void *context);
+
 /*
  The hash that rings are built on: XXH3-64 with seed 0. Frozen: the same in every version and
  language. NULL counts as no bytes.
@@ -1235,6 +1390,38 @@ folkmoot_status folkmoot_tally_choose(const struct folkmoot_tally *tally,
 FOLKMOOT_API void folkmoot_tally_free(struct folkmoot_tally *tally);
 
 /*
+ Of a voter that has never voted. One that starts again has to repeat the last vote it cast, with
+ folkmoot_last_vote_vote, before it casts another. To be freed with folkmoot_last_vote_free.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_last_vote_new(uint64_t voter,
+                                       struct folkmoot_last_vote **last_vote_out);
+
+/*
+ Votes for candidate in term. The same vote again is no other vote.
+
+ FOLKMOOT_OK: the ballot (term, voter, candidate) may be sent. _INVALID_STATE when it has voted for
+ someone else in this term, or in a later one.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_last_vote_vote(struct folkmoot_last_vote *last_vote,
+                                        uint64_t term,
+                                        uint64_t candidate);
+
+/*
+ The last vote. *voted_out is 1 and the other two are written if there is one, else 0. These two
+ may be NULL.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_last_vote_ballot(const struct folkmoot_last_vote *last_vote,
+                                          uint64_t *term_out,
+                                          uint64_t *candidate_out,
+                                          int32_t *voted_out);
+
+/* Frees it. */
+FOLKMOOT_API void folkmoot_last_vote_free(struct folkmoot_last_vote *last_vote);
+
+/*
  The number of the sequential znode name, which was asked for as prefix.
 
  FOLKMOOT_OK, _BAD_ARGUMENTS when it is not such a name.
@@ -1337,6 +1524,87 @@ folkmoot_status folkmoot_detector_told(const struct folkmoot_detector *detector,
 
 /* Frees the detector. */
 FOLKMOOT_API void folkmoot_detector_free(struct folkmoot_detector *detector);
+
+/* An empty table for at most limit. To be freed with folkmoot_deadlines_free. */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_new(size_t limit,
+                                       struct folkmoot_deadlines **deadlines_out);
+
+/*
+ Adds id, whose time is up after timeout_ms without a touch, counted from now_ms.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS when id is there already or timeout_ms is 0 or above 2^40 - 1,
+ _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_insert(struct folkmoot_deadlines *deadlines,
+                                          uint64_t id,
+                                          uint64_t timeout_ms,
+                                          uint64_t now_ms);
+
+/*
+ Notes a sign of life at now_ms: its whole timeout counts again.
+
+ FOLKMOOT_OK, _UNKNOWN_SESSION when it is not there (any more).
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_touch(struct folkmoot_deadlines *deadlines,
+                                         uint64_t id,
+                                         uint64_t now_ms);
+
+/*
+ Takes id away before its time.
+
+ FOLKMOOT_OK, _UNKNOWN_SESSION when it is not there (any more).
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_remove(struct folkmoot_deadlines *deadlines,
+                                          uint64_t id);
+
+/*
+ Takes away those whose time is up at now_ms, in the order in which it was; of equals the lower id
+ first. Never early.
+
+ ends_out   room for max
+ count_out  how many were written; if that is max, ask again: there may be more
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_expire(struct folkmoot_deadlines *deadlines,
+                                          uint64_t now_ms,
+                                          struct folkmoot_end *ends_out,
+                                          size_t max,
+                                          size_t *count_out);
+
+/* When to expire next: never later than the first deadline, often sooner. UINT64_MAX when nothing is there. */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_next_wakeup(const struct folkmoot_deadlines *deadlines,
+                                               uint64_t *at_ms_out);
+
+/*
+ When the time of id is up.
+
+ FOLKMOOT_OK, _UNKNOWN_SESSION when it is not there (any more).
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_at(const struct folkmoot_deadlines *deadlines,
+                                      uint64_t id,
+                                      uint64_t *at_ms_out);
+
+/* Gives everything its whole timeout from now_ms on: for whoever takes over from another. */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_extend_all(struct folkmoot_deadlines *deadlines,
+                                              uint64_t now_ms);
+
+/* Allows everything pause_ms more: the observer slept so long and heard nothing. */
+FOLKMOOT_API
+folkmoot_status folkmoot_deadlines_paused(struct folkmoot_deadlines *deadlines,
+                                          uint64_t pause_ms);
+
+/* How many are there; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_deadlines_count(const struct folkmoot_deadlines *deadlines);
+
+/* Frees the table. */
+FOLKMOOT_API void folkmoot_deadlines_free(struct folkmoot_deadlines *deadlines);
 
 /* What option structs are set to before you set what you want. */
 #define FOLKMOOT_SESSION_OPTIONS_INIT { sizeof(folkmoot_session_options), 0, 0, 0, 0 }

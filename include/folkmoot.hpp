@@ -20,6 +20,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -153,6 +154,21 @@ struct Acl {
     std::string id;
 };
 
+namespace detail {
+/* Entries that point into `acl`. */
+inline std::vector<folkmoot_acl> entries(const std::vector<Acl> &acl) {
+    std::vector<folkmoot_acl> out;
+    for (const Acl &one : acl) out.push_back(folkmoot_acl{one.perms, one.scheme.c_str(), one.id.c_str()});
+    return out;
+}
+inline std::vector<Acl> acl(const folkmoot_acls *list) {
+    std::vector<Acl> out;
+    const folkmoot_acl *all = folkmoot_acls_entries(list);
+    for (size_t i = 0; i < folkmoot_acls_count(list); i++) out.push_back(Acl{all[i].perms, all[i].scheme, all[i].id});
+    return out;
+}
+} // namespace detail
+
 struct AclOf {
     std::vector<Acl> acl;
     Stat stat;
@@ -174,7 +190,9 @@ struct Outcome {
     std::string path;
     Data data;
     Stat stat;
+    int64_t count; /* count_descendants */
     std::vector<std::string> names;
+    std::vector<Acl> acl;
     std::vector<Outcome> results;
 
     static Outcome of(const folkmoot_result &r) {
@@ -184,7 +202,9 @@ struct Outcome {
         out.path = r.path ? r.path : "";
         if (r.data) out.data = Data(std::string(static_cast<const char *>(r.data), static_cast<size_t>(r.data_len)));
         out.stat = r.stat;
+        out.count = r.data_len;
         out.names = detail::strings(r.names);
+        out.acl = detail::acl(r.acl);
         for (size_t i = 0; i < folkmoot_results_count(r.results); i++) out.results.push_back(of(*folkmoot_results_at(r.results, i)));
         return out;
     }
@@ -202,18 +222,6 @@ extern "C" inline void folkmoot_hpp_complete(void *context, const folkmoot_resul
 inline Event event(const folkmoot_event &e) { return Event{e.kind, e.state, e.path, e.zxid}; }
 inline Event no_event(folkmoot_status status) { return Event{status == FOLKMOOT_CLOSED ? FOLKMOOT_EVENT_OVER : 0, 0, std::string(), 0}; }
 
-/* Entries that point into `acl`. */
-inline std::vector<folkmoot_acl> entries(const std::vector<Acl> &acl) {
-    std::vector<folkmoot_acl> out;
-    for (const Acl &one : acl) out.push_back(folkmoot_acl{one.perms, one.scheme.c_str(), one.id.c_str()});
-    return out;
-}
-inline std::vector<Acl> acl(const folkmoot_acls *list) {
-    std::vector<Acl> out;
-    const folkmoot_acl *all = folkmoot_acls_entries(list);
-    for (size_t i = 0; i < folkmoot_acls_count(list); i++) out.push_back(Acl{all[i].perms, all[i].scheme, all[i].id});
-    return out;
-}
 
 struct CreateArguments {
     std::vector<folkmoot_acl> entries;
@@ -444,6 +452,52 @@ public:
     Result<void> commit_async(const Multi &multi, Completion done) {
         return started(done, [&](void *c) { return folkmoot_multi_commit_async(multi.handle(), handle_.get(), detail::folkmoot_hpp_complete, c); });
     }
+    Result<void> get_acl_async(const std::string &path, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_get_acl_async(handle_.get(), path.c_str(), detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> set_acl_async(const std::string &path, const std::vector<Acl> &acl, int32_t version, Completion done) {
+        const std::vector<folkmoot_acl> entries = detail::entries(acl);
+        return started(done, [&](void *c) {
+            return folkmoot_session_set_acl_async(handle_.get(), path.c_str(), entries.data(), entries.size(), version, detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> ephemerals_async(const std::string &prefix, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_ephemerals_async(handle_.get(), prefix.c_str(), detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> count_descendants_async(const std::string &path, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_count_descendants_async(handle_.get(), path.c_str(), detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> add_watch_async(const std::string &path, int32_t mode, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_add_watch_async(handle_.get(), path.c_str(), mode, detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> remove_watches_async(const std::string &path, int32_t kind, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_remove_watches_async(handle_.get(), path.c_str(), kind, detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> check_watches_async(const std::string &path, int32_t kind, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_check_watches_async(handle_.get(), path.c_str(), kind, detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> add_auth_async(const std::string &scheme, const std::string &credential, Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_add_auth_async(handle_.get(), scheme.c_str(), credential.data(), credential.size(), detail::folkmoot_hpp_complete, c);
+        });
+    }
+    Result<void> who_am_i_async(Completion done) {
+        return started(done, [&](void *c) {
+            return folkmoot_session_who_am_i_async(handle_.get(), detail::folkmoot_hpp_complete, c);
+        });
+    }
 
     Result<int64_t> id() {
         int64_t out = 0;
@@ -530,6 +584,12 @@ public:
         FOLKMOOT_TRY(folkmoot_member_session(handle_.get(), &options, &out));
         return Session(out);
     }
+    /* Listens for ZooKeeper's clients; the port. settings: lines in the syntax of zoo.cfg, or NULL. */
+    Result<uint16_t> listen(const std::string &address, const char *settings = 0) {
+        uint16_t out = 0;
+        FOLKMOOT_TRY(folkmoot_member_listen(handle_.get(), address.c_str(), settings, &out));
+        return out;
+    }
     Result<void> advance(uint64_t ms) {
         FOLKMOOT_TRY(folkmoot_member_advance(handle_.get(), ms));
         FOLKMOOT_DONE;
@@ -564,6 +624,27 @@ inline Result<Member> Session::member() {
     folkmoot_member *out = nullptr;
     FOLKMOOT_TRY(folkmoot_session_member(handle_.get(), &out));
     return Member(out);
+}
+
+/* Told each line of the library's: FOLKMOOT_LOG_, who speaks, and what. Must not throw. */
+using LogCallback = std::function<void(int32_t level, const std::string &target, const std::string &text)>;
+
+namespace detail {
+extern "C" inline void folkmoot_hpp_log(void *context, int32_t level, const char *target, const char *text) noexcept {
+    (*static_cast<LogCallback *>(context))(level, target, text);
+}
+} // namespace detail
+
+/* folkmoot_set_log_callback; an empty callback takes it back. Not to be called from inside one. */
+inline Result<void> set_log_callback(int32_t min_level, LogCallback callback) {
+    static std::mutex mutex;
+    static LogCallback *kept = nullptr; /* never destroyed by the end of the program, which a line may outlive */
+    std::lock_guard<std::mutex> guard(mutex);
+    std::unique_ptr<LogCallback> next(callback ? new LogCallback(std::move(callback)) : nullptr);
+    FOLKMOOT_TRY(folkmoot_set_log_callback(min_level, next ? detail::folkmoot_hpp_log : nullptr, next.get()));
+    std::unique_ptr<LogCallback> before(kept);
+    kept = next.release();
+    FOLKMOOT_DONE;
 }
 
 /* A session on the ground that `target` names. */
@@ -633,6 +714,204 @@ public:
 
 private:
     detail::Handle<folkmoot_ring, folkmoot_ring_free> handle_;
+};
+
+/* How an election stands: FOLKMOOT_UNDECIDED, _ELECTED (then `elected` is who) or _SPLIT. */
+struct Standing {
+    int32_t outcome;
+    uint64_t elected;
+};
+
+/* The votes of one term. One thread at a time. */
+class Tally {
+public:
+    Tally() = default;
+    explicit Tally(folkmoot_tally *handle) : handle_(handle) {}
+    static Result<Tally> make(const std::vector<folkmoot_voter> &voters, uint64_t term) {
+        folkmoot_tally *out = nullptr;
+        const folkmoot_voter none = folkmoot_voter();
+        FOLKMOOT_TRY(folkmoot_tally_new(voters.empty() ? &none : voters.data(), voters.size(), term, &out));
+        return Tally(out);
+    }
+    Result<Standing> cast(uint64_t term, uint64_t voter, uint64_t candidate) {
+        Standing out = Standing();
+        FOLKMOOT_TRY(folkmoot_tally_cast(handle_.get(), term, voter, candidate, &out.outcome, &out.elected));
+        return out;
+    }
+    Result<Standing> outcome() const {
+        Standing out = Standing();
+        FOLKMOOT_TRY(folkmoot_tally_outcome(handle_.get(), &out.outcome, &out.elected));
+        return out;
+    }
+    Result<void> advance(uint64_t term) {
+        FOLKMOOT_TRY(folkmoot_tally_advance(handle_.get(), term));
+        FOLKMOOT_DONE;
+    }
+    Result<size_t> votes(uint64_t candidate) const {
+        size_t out = 0;
+        FOLKMOOT_TRY(folkmoot_tally_votes(handle_.get(), candidate, &out));
+        return out;
+    }
+    /* Whom to vote for when `live` can be heard, the caller included. */
+    Result<uint64_t> choose(const std::vector<uint64_t> &live) const {
+        uint64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_tally_choose(handle_.get(), live.data(), live.size(), &out));
+        return out;
+    }
+    folkmoot_tally *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_tally, folkmoot_tally_free> handle_;
+};
+
+/* The last vote that one voter cast. One thread at a time. */
+class LastVote {
+public:
+    LastVote() = default;
+    explicit LastVote(folkmoot_last_vote *handle) : handle_(handle) {}
+    static Result<LastVote> make(uint64_t voter) {
+        folkmoot_last_vote *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_last_vote_new(voter, &out));
+        return LastVote(out);
+    }
+    Result<void> vote(uint64_t term, uint64_t candidate) {
+        FOLKMOOT_TRY(folkmoot_last_vote_vote(handle_.get(), term, candidate));
+        FOLKMOOT_DONE;
+    }
+    folkmoot_last_vote *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_last_vote, folkmoot_last_vote_free> handle_;
+};
+
+/* When to send the next heartbeat. One thread at a time. */
+class Schedule {
+public:
+    Schedule() = default;
+    explicit Schedule(folkmoot_schedule *handle) : handle_(handle) {}
+    static Result<Schedule> make(uint64_t period_ms, uint64_t first_ms = 0) {
+        folkmoot_schedule *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_schedule_new(period_ms, first_ms, &out));
+        return Schedule(out);
+    }
+    /* Whether a beat is due at `now_ms`; it goes to `beat`. */
+    Result<bool> poll(uint64_t now_ms, folkmoot_beat *beat = nullptr) {
+        int32_t due = 0;
+        FOLKMOOT_TRY(folkmoot_schedule_poll(handle_.get(), now_ms, beat, &due));
+        return due != 0;
+    }
+    Result<uint64_t> next_wakeup() const {
+        uint64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_schedule_next_wakeup(handle_.get(), &out));
+        return out;
+    }
+    folkmoot_schedule *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_schedule, folkmoot_schedule_free> handle_;
+};
+
+/* Which peers have fallen silent. One thread at a time. */
+class Detector {
+public:
+    Detector() = default;
+    explicit Detector(folkmoot_detector *handle) : handle_(handle) {}
+    static Result<Detector> make(uint64_t suspect_after_ms, uint64_t expire_after_ms) {
+        folkmoot_detector *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_detector_new(suspect_after_ms, expire_after_ms, &out));
+        return Detector(out);
+    }
+    Result<void> watch(uint64_t peer, uint64_t now_ms) {
+        FOLKMOOT_TRY(folkmoot_detector_watch(handle_.get(), peer, now_ms));
+        FOLKMOOT_DONE;
+    }
+    /* FOLKMOOT_HEARD_. */
+    Result<int32_t> beat(uint64_t peer, uint64_t seq, uint64_t now_ms) {
+        int32_t out = 0;
+        FOLKMOOT_TRY(folkmoot_detector_beat(handle_.get(), peer, seq, now_ms, &out));
+        return out;
+    }
+    /* All whose time is up. */
+    Result<std::vector<folkmoot_silence>> poll(uint64_t now_ms) {
+        std::vector<folkmoot_silence> out;
+        folkmoot_silence some[16];
+        size_t count = 16;
+        while (count == 16) {
+            FOLKMOOT_TRY(folkmoot_detector_poll(handle_.get(), now_ms, some, 16, &count));
+            out.insert(out.end(), some, some + count);
+        }
+        return out;
+    }
+    /* UINT64_MAX when no one is left to fall silent. */
+    Result<uint64_t> next_wakeup() const {
+        uint64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_detector_next_wakeup(handle_.get(), &out));
+        return out;
+    }
+    Result<void> paused(uint64_t pause_ms) {
+        FOLKMOOT_TRY(folkmoot_detector_paused(handle_.get(), pause_ms));
+        FOLKMOOT_DONE;
+    }
+    Result<void> forget(uint64_t peer) {
+        FOLKMOOT_TRY(folkmoot_detector_forget(handle_.get(), peer));
+        FOLKMOOT_DONE;
+    }
+    /* 0 alive or unknown, FOLKMOOT_SUSPECT, FOLKMOOT_EXPIRED. */
+    Result<int32_t> told(uint64_t peer) const {
+        int32_t out = 0;
+        FOLKMOOT_TRY(folkmoot_detector_told(handle_.get(), peer, &out));
+        return out;
+    }
+    folkmoot_detector *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_detector, folkmoot_detector_free> handle_;
+};
+
+/* When many things with a timeout are over. One thread at a time. */
+class Deadlines {
+public:
+    Deadlines() = default;
+    explicit Deadlines(folkmoot_deadlines *handle) : handle_(handle) {}
+    static Result<Deadlines> make(size_t limit) {
+        folkmoot_deadlines *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_deadlines_new(limit, &out));
+        return Deadlines(out);
+    }
+    Result<void> insert(uint64_t id, uint64_t timeout_ms, uint64_t now_ms) {
+        FOLKMOOT_TRY(folkmoot_deadlines_insert(handle_.get(), id, timeout_ms, now_ms));
+        FOLKMOOT_DONE;
+    }
+    Result<void> touch(uint64_t id, uint64_t now_ms) {
+        FOLKMOOT_TRY(folkmoot_deadlines_touch(handle_.get(), id, now_ms));
+        FOLKMOOT_DONE;
+    }
+    Result<void> remove(uint64_t id) {
+        FOLKMOOT_TRY(folkmoot_deadlines_remove(handle_.get(), id));
+        FOLKMOOT_DONE;
+    }
+    /* All whose time is up, in the order in which it was. */
+    Result<std::vector<folkmoot_end>> expire(uint64_t now_ms) {
+        std::vector<folkmoot_end> out;
+        folkmoot_end some[16];
+        size_t count = 16;
+        while (count == 16) {
+            FOLKMOOT_TRY(folkmoot_deadlines_expire(handle_.get(), now_ms, some, 16, &count));
+            out.insert(out.end(), some, some + count);
+        }
+        return out;
+    }
+    /* UINT64_MAX when nothing is there. */
+    Result<uint64_t> next_wakeup() const {
+        uint64_t out = 0;
+        FOLKMOOT_TRY(folkmoot_deadlines_next_wakeup(handle_.get(), &out));
+        return out;
+    }
+    size_t size() const noexcept { return folkmoot_deadlines_count(handle_.get()); }
+    folkmoot_deadlines *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_deadlines, folkmoot_deadlines_free> handle_;
 };
 
 } // namespace folkmoot

@@ -19,12 +19,18 @@
 
 #[cfg(feature = "member")]
 pub mod admin;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
 pub mod election;
 pub mod error;
 pub mod hashing;
 pub mod heartbeat;
 pub mod ids;
 pub mod limits;
+#[cfg(feature = "member")]
+#[doc(hidden)] // for the doors of other languages; Rust has `tracing`
+pub mod lines;
 pub mod log;
 pub mod machine;
 #[cfg(feature = "member")]

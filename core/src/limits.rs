@@ -40,6 +40,13 @@ pub const QUEUE_MAX: usize = 65_536;
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Connections of one listener, when nothing less is asked for.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Bytes of a PEM file: a chain is a few KiB, a machine's whole list of authorities some 200.
+pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Lines for the host's log that may wait for the thread that tells them; beyond it the newest are
+/// dropped and counted. The core warns seldom: this is a disk that fails for a while.
+pub const LINES_MAX: usize = 1024;
+/// Bytes of one such line; the rest is cut.
+pub const LINE_BYTES_MAX: usize = 4096;
 /// Requests of one connection that wait in the member's queue; more are not read from it.
 pub const CONNECTION_IN_FLIGHT_MAX: usize = 2048;
 /// Of these, reads that wait for writes: each may be answered with as much as a frame.
@@ -65,3 +72,19 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub const ADMIN_COMMANDS_MAX: usize = 4;
 /// Shortest token of the admin door, in bytes: 16 random letters cannot be guessed over a network.
 pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+/// Nodes of one placement: an owner is kept in two bytes.
+pub const NODES_MAX: usize = 65_535;
+/// The largest weight of a node; the least is 1. More than a thousandfold difference is another kind of machine.
+pub const WEIGHT_MAX: u32 = 1000;
+/// Points of one ring, 14 to 18 bytes each: 65,535 nodes of weight 1 at 160 points fit.
+pub const POINTS_MAX: u64 = 1 << 24;
+/// Bytes of a node's name: it is hashed once for each of its points.
+pub const NODE_NAME_BYTES_MAX: usize = 4096;
+/// Voters of one electorate: a ballot from each has to arrive within one election.
+pub const VOTERS_MAX: usize = 65_535;
+/// Contenders at one parent, as many as there can be sessions.
+pub const CONTENDERS_MAX: usize = SESSIONS_MAX;
+/// Peers of one detector, as many as there can be sessions.
+pub const PEERS_MAX: usize = SESSIONS_MAX;
+/// The longest timeout of a detector or a deadline, in milliseconds: about 35 years, as the longest TTL.
+pub const TIMEOUT_MS_MAX: u64 = TTL_MS_MAX as u64;

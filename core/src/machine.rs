@@ -274,7 +274,7 @@ impl Machine {
                 )),
             };
         }
-        if write.number != record.number + 1 || record.replies.len() >= IN_FLIGHT_MAX {
+        if record.number.checked_add(1) != Some(write.number) || record.replies.len() >= IN_FLIGHT_MAX {
             return Err(Error::new(
                 ErrorKind::InvalidState,
                 format!(
@@ -383,6 +383,9 @@ impl Machine {
             Piece::Tree(part) => self.tree.load(part)?,
             Piece::End => {
                 self.tree.loaded(self.seed)?;
+                if let Some(owner) = self.tree.owners().find(|owner| !self.sessions.contains_key(&SessionId(*owner))) {
+                    return Err(corrupt(format!("ephemerals of session {}, which is not there", SessionId(owner))));
+                }
                 self.complete = true;
             }
         }

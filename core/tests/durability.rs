@@ -40,11 +40,11 @@ fn crashed(dir: &Path, to: &Path) -> PathBuf {
     std::fs::create_dir(to).expect("a directory");
     for entry in std::fs::read_dir(dir).expect("the directory") {
         let name = entry.expect("an entry").file_name();
-        let is_new = name.to_string_lossy().ends_with(".new");
+        let is_passing = [".new", ".old"].iter().any(|end| name.to_string_lossy().ends_with(end));
         if name != "LOCK" {
             match std::fs::copy(dir.join(&name), to.join(&name)) {
-                // A file being made ready got its own name meanwhile; nothing is in it.
-                Err(error) if is_new && error.kind() == std::io::ErrorKind::NotFound => {}
+                // A file being made ready got its own name meanwhile, or one given back is gone; nothing is in it.
+                Err(error) if is_passing && error.kind() == std::io::ErrorKind::NotFound => {}
                 copied => drop(copied.expect("a copy")),
             }
         }

@@ -320,7 +320,7 @@ fn nothing_passes_a_close_in_the_queue() {
             let closed = scope.spawn(move || block_on(close)).join().expect("an end");
             for call in after {
                 let error = call.wait().expect_err("refused");
-                assert!(matches!(error.kind(), ErrorKind::Closed | ErrorKind::SessionExpired), "{error}");
+                assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
             }
             closed
         });
@@ -633,7 +633,7 @@ fn every_call_is_answered_when_the_member_closes() {
             }
             for call in late {
                 if let Err(error) = call.wait() {
-                    assert!(matches!(error.kind(), ErrorKind::Closed | ErrorKind::SessionExpired), "{error}");
+                    assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
                 }
             }
         }
@@ -682,4 +682,16 @@ fn a_member_closes_though_much_is_due() {
             member.close().expect("closed");
         }
     });
+}
+
+/// However deep a multi is nested, it is refused and not walked into.
+#[test]
+fn a_multi_in_a_multi_is_refused_at_any_depth() {
+    let session = folkmoot::open("memory:").unwrap();
+    let mut nested = Request::Multi(vec![]);
+    for _ in 0..1_000 {
+        nested = Request::Multi(vec![nested]);
+    }
+    assert_eq!(session.call_blocking(nested).unwrap_err().kind(), ErrorKind::MarshallingError);
+    assert!(session.multi_blocking(vec![]).unwrap().is_empty());
 }

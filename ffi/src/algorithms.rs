@@ -4,9 +4,10 @@
 
 use crate::guard::{bad, bytes, enter, give, plain, plain_mut, put, text, wanted};
 use crate::types::folkmoot_status;
-use folkmoot::election::{Ballot, Contender, Electorate, Outcome, Tally, Term, Voter, VoterId};
-use folkmoot::hashing::{NODES_MAX, POINTS_PER_WEIGHT, Placement, RING_SIZE, Ring};
-use folkmoot::heartbeat::{Event, EventKind, FixedTimeout, Heard, Schedule};
+use folkmoot::election::{Ballot, Contender, Electorate, LastVote, Outcome, Tally, Term, Voter, VoterId};
+use folkmoot::hashing::{POINTS_PER_WEIGHT, Placement, RING_SIZE, Ring};
+use folkmoot::heartbeat::{Deadlines, Event, EventKind, FixedTimeout, Heard, Schedule};
+use folkmoot::limits::{CONTENDERS_MAX, NODES_MAX, VOTERS_MAX};
 use folkmoot::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -333,7 +334,7 @@ pub unsafe extern "C" fn folkmoot_tally_new(voters: *const folkmoot_voter, count
         if voters.is_null() {
             return Err(bad("voters is NULL"));
         }
-        let voters = (0..count.min(folkmoot::election::VOTERS_MAX + 1))
+        let voters = (0..count.min(VOTERS_MAX + 1))
             .map(|at| {
                 let voter = voters.add(at).read();
                 let priority =
@@ -432,6 +433,61 @@ pub unsafe extern "C" fn folkmoot_tally_free(tally: *mut folkmoot_tally) {
     free!(tally);
 }
 
+/// What one voter has to remember: the last vote it cast. One thread at a time.
+pub struct folkmoot_last_vote {
+    last: LastVote,
+}
+
+/// Of a voter that has never voted. One that starts again has to repeat the last vote it cast, with
+/// folkmoot_last_vote_vote, before it casts another. To be freed with folkmoot_last_vote_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_last_vote_new(voter: u64, last_vote_out: *mut *mut folkmoot_last_vote) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(last_vote_out, "last_vote_out")?;
+        give(last_vote_out, folkmoot_last_vote { last: LastVote::new(VoterId(voter)) });
+        Ok(())
+    })
+}
+
+/// Votes for candidate in term. The same vote again is no other vote.
+///
+/// FOLKMOOT_OK: the ballot (term, voter, candidate) may be sent. _INVALID_STATE when it has voted for
+/// someone else in this term, or in a later one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_last_vote_vote(last_vote: *mut folkmoot_last_vote, term: u64, candidate: u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe { plain_mut(last_vote, "last_vote")?.last.vote(Term(term), VoterId(candidate)).map(drop) })
+}
+
+/// The last vote. *voted_out is 1 and the other two are written if there is one, else 0. These two
+/// may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_last_vote_ballot(
+    last_vote: *const folkmoot_last_vote,
+    term_out: *mut u64,
+    candidate_out: *mut u64,
+    voted_out: *mut i32,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(voted_out, "voted_out")?;
+        let ballot = plain(last_vote, "last_vote")?.last.ballot();
+        put(voted_out, i32::from(ballot.is_some()));
+        if let Some(ballot) = ballot {
+            put(term_out, ballot.term.0);
+            put(candidate_out, ballot.candidate.0);
+        }
+        Ok(())
+    })
+}
+
+/// Frees it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_last_vote_free(last_vote: *mut folkmoot_last_vote) {
+    free!(last_vote);
+}
+
 /// The number of the sequential znode name, which was asked for as prefix.
 ///
 /// FOLKMOOT_OK, _BAD_ARGUMENTS when it is not such a name.
@@ -471,7 +527,7 @@ pub unsafe extern "C" fn folkmoot_waits_for(contenders: *const folkmoot_contende
         if contenders.is_null() {
             return Err(bad("contenders is NULL"));
         }
-        let all = (0..count.min(folkmoot::election::CONTENDERS_MAX + 1))
+        let all = (0..count.min(CONTENDERS_MAX + 1))
             .map(|at| contenders.add(at).read())
             .map(|one| Contender { sequence: one.sequence, shared: one.shared != 0 })
             .collect::<Vec<_>>();
@@ -685,4 +741,152 @@ pub unsafe extern "C" fn folkmoot_detector_told(detector: *const folkmoot_detect
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn folkmoot_detector_free(detector: *mut folkmoot_detector) {
     free!(detector);
+}
+
+/// When sessions (leases, peers, whatever has a timeout) are over: a table of many, touched often.
+/// One thread at a time.
+pub struct folkmoot_deadlines {
+    deadlines: Deadlines<u64>,
+    waiting: VecDeque<(u64, u64)>,
+}
+
+/// Something whose time is up. Will not grow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct folkmoot_end {
+    /// Whose.
+    pub id: u64,
+    /// When it was, in milliseconds.
+    pub at_ms: u64,
+}
+
+/// An empty table for at most limit. To be freed with folkmoot_deadlines_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_new(limit: usize, deadlines_out: *mut *mut folkmoot_deadlines) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(deadlines_out, "deadlines_out")?;
+        give(deadlines_out, folkmoot_deadlines { deadlines: Deadlines::new(limit), waiting: VecDeque::new() });
+        Ok(())
+    })
+}
+
+/// Adds id, whose time is up after timeout_ms without a touch, counted from now_ms.
+///
+/// FOLKMOOT_OK, _BAD_ARGUMENTS when id is there already or timeout_ms is 0 or above 2^40 - 1,
+/// _LIMIT_EXCEEDED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_insert(deadlines: *mut folkmoot_deadlines, id: u64, timeout_ms: u64, now_ms: u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe { plain_mut(deadlines, "deadlines")?.deadlines.insert(id, timeout_ms, now_ms).map(drop) })
+}
+
+fn known(is_known: bool, id: u64) -> Result<()> {
+    if is_known { Ok(()) } else { Err(Error::new(ErrorKind::UnknownSession, format!("{id} is not there, or its time is up"))) }
+}
+
+/// Notes a sign of life at now_ms: its whole timeout counts again.
+///
+/// FOLKMOOT_OK, _UNKNOWN_SESSION when it is not there (any more).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_touch(deadlines: *mut folkmoot_deadlines, id: u64, now_ms: u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe { known(plain_mut(deadlines, "deadlines")?.deadlines.touch(id, now_ms), id) })
+}
+
+/// Takes id away before its time.
+///
+/// FOLKMOOT_OK, _UNKNOWN_SESSION when it is not there (any more).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_remove(deadlines: *mut folkmoot_deadlines, id: u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe { known(plain_mut(deadlines, "deadlines")?.deadlines.remove(id), id) })
+}
+
+/// Takes away those whose time is up at now_ms, in the order in which it was; of equals the lower id
+/// first. Never early.
+///
+/// ends_out   room for max
+/// count_out  how many were written; if that is max, ask again: there may be more
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_expire(
+    deadlines: *mut folkmoot_deadlines,
+    now_ms: u64,
+    ends_out: *mut folkmoot_end,
+    max: usize,
+    count_out: *mut usize,
+) -> folkmoot_status {
+    // SAFETY: the conventions: room for `max`.
+    enter(|| unsafe {
+        wanted(count_out, "count_out")?;
+        wanted(ends_out, "ends_out")?;
+        let deadlines = plain_mut(deadlines, "deadlines")?;
+        deadlines.waiting.extend(deadlines.deadlines.expire_with_deadlines(now_ms));
+        let count = max.min(deadlines.waiting.len());
+        for (at, (at_ms, id)) in deadlines.waiting.drain(..count).enumerate() {
+            put(ends_out.add(at), folkmoot_end { id, at_ms });
+        }
+        put(count_out, count);
+        Ok(())
+    })
+}
+
+/// When to expire next: never later than the first deadline, often sooner. UINT64_MAX when nothing is there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_next_wakeup(deadlines: *const folkmoot_deadlines, at_ms_out: *mut u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(at_ms_out, "at_ms_out")?;
+        let deadlines = plain(deadlines, "deadlines")?;
+        put(at_ms_out, if deadlines.waiting.is_empty() { deadlines.deadlines.next_wakeup().unwrap_or(u64::MAX) } else { 0 });
+        Ok(())
+    })
+}
+
+/// When the time of id is up.
+///
+/// FOLKMOOT_OK, _UNKNOWN_SESSION when it is not there (any more).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_at(deadlines: *const folkmoot_deadlines, id: u64, at_ms_out: *mut u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(at_ms_out, "at_ms_out")?;
+        let at = plain(deadlines, "deadlines")?.deadlines.deadline_ms(id);
+        known(at.is_some(), id)?;
+        put(at_ms_out, at.unwrap_or(u64::MAX));
+        Ok(())
+    })
+}
+
+/// Gives everything its whole timeout from now_ms on: for whoever takes over from another.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_extend_all(deadlines: *mut folkmoot_deadlines, now_ms: u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        plain_mut(deadlines, "deadlines")?.deadlines.extend_all(now_ms);
+        Ok(())
+    })
+}
+
+/// Allows everything pause_ms more: the observer slept so long and heard nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_paused(deadlines: *mut folkmoot_deadlines, pause_ms: u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        plain_mut(deadlines, "deadlines")?.deadlines.extend_by(pause_ms);
+        Ok(())
+    })
+}
+
+/// How many are there; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_count(deadlines: *const folkmoot_deadlines) -> usize {
+    // SAFETY: the conventions.
+    unsafe { plain(deadlines, "deadlines") }.map_or(0, |table| table.deadlines.len())
+}
+
+/// Frees the table.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_deadlines_free(deadlines: *mut folkmoot_deadlines) {
+    free!(deadlines);
 }

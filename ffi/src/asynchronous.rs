@@ -1,9 +1,9 @@
 //! Operations that call back: each returns at once, and its completion is told how it ended.
 
 use crate::dispatch::folkmoot_completion;
-use crate::guard::{borrow, enter, text};
-use crate::session::{create_request, data, folkmoot_session};
-use crate::types::{folkmoot_create_options, folkmoot_status};
+use crate::guard::{borrow, bytes, enter, text};
+use crate::session::{create_request, data, folkmoot_session, watch_kind, watch_mode};
+use crate::types::{acl_list, folkmoot_acl, folkmoot_create_options, folkmoot_status};
 use folkmoot::Result;
 use folkmoot::request::Request;
 use std::ffi::{c_char, c_void};
@@ -115,4 +115,131 @@ pub unsafe extern "C" fn folkmoot_session_sync_async(
 ) -> folkmoot_status {
     // SAFETY: the conventions.
     unsafe { submit(session, || Ok(Request::Sync { path: text(path, "path")?.into() }), completion, context) }
+}
+
+/// folkmoot_session_get_acl without waiting: completion is told acl and stat.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_get_acl_async(
+    session: *const folkmoot_session,
+    path: *const c_char,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::GetAcl { path: text(path, "path")?.into() }), completion, context) }
+}
+
+/// folkmoot_session_set_acl without waiting: completion is told stat.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_set_acl_async(
+    session: *const folkmoot_session,
+    path: *const c_char,
+    acl: *const folkmoot_acl,
+    acl_count: usize,
+    version: i32,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::SetAcl { path: text(path, "path")?.into(), acl: acl_list(acl, acl_count)?, version }), completion, context) }
+}
+
+/// folkmoot_session_ephemerals without waiting: completion is told names, which are whole paths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_ephemerals_async(
+    session: *const folkmoot_session,
+    prefix: *const c_char,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::Ephemerals { prefix: text(prefix, "prefix")?.into() }), completion, context) }
+}
+
+/// folkmoot_session_count_descendants without waiting: completion is told data_len, which is how many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_count_descendants_async(
+    session: *const folkmoot_session,
+    path: *const c_char,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::CountDescendants { path: text(path, "path")?.into() }), completion, context) }
+}
+
+/// folkmoot_session_add_watch without waiting. The watch is set when completion is told so.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_add_watch_async(
+    session: *const folkmoot_session,
+    path: *const c_char,
+    mode: i32,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::AddWatch { path: text(path, "path")?.into(), mode: watch_mode(mode)? }), completion, context) }
+}
+
+/// folkmoot_session_remove_watches without waiting.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_remove_watches_async(
+    session: *const folkmoot_session,
+    path: *const c_char,
+    kind: i32,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::RemoveWatches { path: text(path, "path")?.into(), kind: watch_kind(kind)? }), completion, context) }
+}
+
+/// folkmoot_session_check_watches without waiting.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_check_watches_async(
+    session: *const folkmoot_session,
+    path: *const c_char,
+    kind: i32,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::CheckWatches { path: text(path, "path")?.into(), kind: watch_kind(kind)? }), completion, context) }
+}
+
+/// folkmoot_session_add_auth without waiting.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_add_auth_async(
+    session: *const folkmoot_session,
+    scheme: *const c_char,
+    credential: *const c_void,
+    credential_len: usize,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe {
+        submit(
+            session,
+            || {
+                Ok(Request::AddAuth {
+                    scheme: text(scheme, "scheme")?.into(),
+                    credential: bytes(credential, credential_len, "credential")?.unwrap_or_default().to_vec(),
+                })
+            },
+            completion,
+            context,
+        )
+    }
+}
+
+/// folkmoot_session_who_am_i without waiting: completion is told acl, whose perms are 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_session_who_am_i_async(
+    session: *const folkmoot_session,
+    completion: folkmoot_completion,
+    context: *mut c_void,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    unsafe { submit(session, || Ok(Request::WhoAmI), completion, context) }
 }

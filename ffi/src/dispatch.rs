@@ -96,14 +96,7 @@ impl Dispatcher {
 
     /// The thread fm-callback. Signals are the host's: none is delivered to it.
     fn start(self: Arc<Self>) -> Result<JoinHandle<()>> {
-        // SAFETY: both sets are ours; a new thread inherits the mask, and this one's is put back.
-        let mut before = unsafe { std::mem::zeroed::<libc::sigset_t>() };
-        unsafe {
-            let mut all = std::mem::zeroed::<libc::sigset_t>();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        }
-        let thread = std::thread::Builder::new().name("fm-callback".into()).spawn(move || {
+        let thread = folkmoot_sys::spawn("fm-callback", move || {
             loop {
                 if self.deliver_one() {
                     continue;
@@ -117,8 +110,6 @@ impl Dispatcher {
                 }
             }
         });
-        // SAFETY: as above.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
         thread.map_err(|error| Error::new(ErrorKind::LimitExceeded, format!("the thread fm-callback: {error}")))
     }
 

@@ -4,6 +4,7 @@ use crate::dispatch::Dispatcher;
 use crate::guard::{allocated, bad, borrow, enter, give, handle, options, put, release, text, wanted};
 use crate::session::folkmoot_session;
 use crate::types::{FOLKMOOT_HEARTBEAT_AUTO, FOLKMOOT_HEARTBEAT_MANUAL, folkmoot_session_options, folkmoot_status};
+use folkmoot::wire::Options;
 use folkmoot::{Heartbeat, Member, Result, SessionOptions};
 use std::ffi::c_char;
 use std::ptr::null_mut;
@@ -90,6 +91,34 @@ pub unsafe extern "C" fn folkmoot_member_session(
 pub unsafe extern "C" fn folkmoot_member_advance(member: *const folkmoot_member, ms: u64) -> folkmoot_status {
     // SAFETY: the conventions.
     enter(|| unsafe { borrow(member, "member")?.member.advance(ms) })
+}
+
+/// Listens at address ("host:port"; port 0 for any free one) for clients that speak ZooKeeper's protocol, until the
+/// member closes. Its threads are the member's own.
+///
+/// settings   lines in the syntax of zoo.cfg ("tickTime=500", "4lw.commands.whitelist=*" ...), or NULL for the defaults
+/// port_out   the port, when it listens; may be NULL
+///
+/// FOLKMOOT_OK, _BAD_ARGUMENTS names the address or the line of the setting, _SYSTEM_ERROR when the address is taken or not
+/// allowed, _CLOSED, _FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_member_listen(
+    member: *const folkmoot_member,
+    address: *const c_char,
+    settings: *const c_char,
+    port_out: *mut u16,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        let member = borrow(member, "member")?;
+        let address = text(address, "address")?;
+        let options = if settings.is_null() { Options::default() } else { Options::from_settings(text(settings, "settings")?)? };
+        let at = member.member.listen_with(address, options)?;
+        if !port_out.is_null() {
+            put(port_out, at.port());
+        }
+        Ok(())
+    })
 }
 
 /// The member's time: milliseconds since 1970, or since its start if virtual.

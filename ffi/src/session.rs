@@ -92,7 +92,7 @@ pub(crate) fn watch_mode(mode: i32) -> Result<WatchMode> {
     }
 }
 
-fn watch_kind(kind: i32) -> Result<WatchKind> {
+pub(crate) fn watch_kind(kind: i32) -> Result<WatchKind> {
     use WatchKind::*;
     [Children, Data, Any, Persistent, Recursive]
         .into_iter()
@@ -353,7 +353,7 @@ pub unsafe extern "C" fn folkmoot_session_get(
         if buf_cap > 0 {
             wanted(buf, "buf")?;
         }
-        let (data, stat) = answer!(session, Request::Get { path: path.into(), watch: watch != 0 }, Reply::Data { data, stat } => (data, stat));
+        let (data, stat) = session.session()?.get_blocking(path, watch != 0)?;
         if let Some(data) = &data {
             if data.len() > buf_cap {
                 put(len_out, data.len() as i64);
@@ -383,7 +383,7 @@ pub unsafe extern "C" fn folkmoot_session_get_alloc(
     enter(|| unsafe {
         let (session, path) = (borrow(session, "session")?, text(path, "path")?);
         wanted(data_out, "data_out")?;
-        let (data, stat) = answer!(session, Request::Get { path: path.into(), watch: watch != 0 }, Reply::Data { data, stat } => (data, stat));
+        let (data, stat) = session.session()?.get_blocking(path, watch != 0)?;
         put(data_out, data.as_ref().map(|data| allocated(data)).transpose()?.map_or(null_mut(), |copy| copy.cast()));
         put(len_out, data.map_or(-1, |data| data.len() as i64));
         put(stat_out, stat.into());

@@ -81,6 +81,17 @@ pub const FOLKMOOT_HEARTBEAT_AUTO: i32 = 0;
 /// The caller keeps it alive: any request counts, and folkmoot_session_touch.
 pub const FOLKMOOT_HEARTBEAT_MANUAL: i32 = 1;
 
+/// Log lines: of every step.
+pub const FOLKMOOT_LOG_TRACE: i32 = 5;
+/// Log lines: for whoever debugs the host.
+pub const FOLKMOOT_LOG_DEBUG: i32 = 10;
+/// Log lines: in the course of things.
+pub const FOLKMOOT_LOG_INFO: i32 = 20;
+/// Log lines: someone should look at it.
+pub const FOLKMOOT_LOG_WARNING: i32 = 30;
+/// Log lines: something was lost or refused.
+pub const FOLKMOOT_LOG_ERROR: i32 = 40;
+
 /// Conditional operations: do not compare versions.
 pub const FOLKMOOT_ANY_VERSION: i32 = -1;
 
@@ -231,7 +242,7 @@ pub struct folkmoot_result {
     pub path: *const c_char,
     /// get: the data; NULL if it is null.
     pub data: *const c_void,
-    /// get: its length in bytes; -1 if the data is null.
+    /// get: its length in bytes; -1 if the data is null. count_descendants: how many.
     pub data_len: i64,
     /// create, set, set_acl, exists, get, children, get_acl.
     pub stat: folkmoot_stat,

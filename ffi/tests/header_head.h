@@ -25,7 +25,8 @@
  * fork       In a child, handles of the parent answer FOLKMOOT_FORKED and freeing them does nothing
  *            (their memory stays): open new ones.
  * Process    The library installs no signal handler, reads no environment variable and writes
- *            nothing to stdout or stderr. Its threads are named fm-* and have all signals blocked.
+ *            nothing to stdout or stderr: what it has to say goes to folkmoot_set_log_callback. Its
+ *            threads are named fm-* and have all signals blocked.
  * Growth     Option structs begin with their size; fields are added at the end. Numbers are never
  *            used again. Functions are not taken away within one soname.
  */

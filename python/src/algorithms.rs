@@ -294,6 +294,24 @@ fn sequence_of(name: &str, prefix: &str) -> Option<i32> {
     folkmoot::election::sequence_of(name, prefix)
 }
 
+/// The name that a znode gets which was asked for as `prefix`, with the number `sequence`.
+#[pyfunction]
+fn sequence_name(prefix: &str, sequence: i32) -> String {
+    folkmoot::election::sequence_name(prefix, sequence)
+}
+
+/// Whether `first` was given out before `second`.
+#[pyfunction]
+fn sequence_precedes(first: i32, second: i32) -> bool {
+    folkmoot::election::sequence_precedes(first, second)
+}
+
+/// The indices of `sequences` in the order in which they were given out; of equals, the lower index first.
+#[pyfunction]
+fn queue_order(sequences: Vec<i32>) -> Vec<usize> {
+    folkmoot::election::queue_order(&sequences)
+}
+
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("RING_SIZE", folkmoot::hashing::RING_SIZE)?;
     module.add_class::<Ring>()?;
@@ -303,5 +321,8 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fm1, module)?)?;
     module.add_function(wrap_pyfunction!(waits_for, module)?)?;
     module.add_function(wrap_pyfunction!(sequence_of, module)?)?;
+    module.add_function(wrap_pyfunction!(sequence_name, module)?)?;
+    module.add_function(wrap_pyfunction!(sequence_precedes, module)?)?;
+    module.add_function(wrap_pyfunction!(queue_order, module)?)?;
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! It turns Python calls into [`Request`](folkmoot::request::Request)s and replies into Python
 //! objects, and decides nothing. What always holds: a wait that may last (a write, an event) gives
 //! the GIL away and looks for Ctrl-C every [`SLICE`]; no thread of the core ever asks for the GIL,
-//! what it has to say goes through a [`Mailbox`](mailbox::Mailbox) that a Python thread empties.
+//! what it has to say goes through a [`Mailbox`](mailbox::Mailbox), or [`Lines`](lines::Lines), that a
+//! Python thread empties.
 //!
 //! Not here: classes a user sees that need no speed (`python/folkmoot/*.py`).
 
@@ -11,6 +12,7 @@ mod algorithms;
 mod convert;
 mod events;
 mod heartbeat;
+mod lines;
 mod mailbox;
 mod member;
 mod request;
@@ -34,6 +36,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::EventQueue>()?;
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<stat::Stat>()?;
+    module.add_class::<lines::Lines>()?;
+    module.add_function(wrap_pyfunction!(member::run_program, module)?)?;
     algorithms::add(module)?;
     heartbeat::add(module)
 }

@@ -25,6 +25,17 @@ impl Member {
         py.detach(|| self.inner.advance(ms)).map_err(|error| raised(py, &error, None))
     }
 
+    /// Listens for clients that speak ZooKeeper's protocol; the host and port where it does.
+    #[pyo3(signature = (address = "127.0.0.1:0", settings = None))]
+    fn listen(&self, py: Python<'_>, address: &str, settings: Option<&str>) -> PyResult<(String, u16)> {
+        let listen = || {
+            let options = settings.map_or_else(|| Ok(folkmoot::wire::Options::default()), folkmoot::wire::Options::from_settings)?;
+            self.inner.listen_with(address, options)
+        };
+        let at = py.detach(listen).map_err(|error| raised(py, &error, None))?;
+        Ok((at.ip().to_string(), at.port()))
+    }
+
     /// The member's time in milliseconds.
     fn now_ms(&self) -> i64 {
         self.inner.now_ms()
@@ -47,4 +58,10 @@ impl Member {
         let member = self.inner.clone();
         interruptible(py, move || member.close())
     }
+}
+
+/// The program `folkmoot` with these arguments, its own name not among them; its exit status.
+#[pyfunction]
+pub(crate) fn run_program(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> i32 {
+    py.detach(|| folkmoot::cli::run(arguments.into_iter(), &mut std::io::stdout(), &mut std::io::stderr()))
 }

@@ -170,6 +170,13 @@ impl Session {
     /// Return data and `Stat` of the znode at ``path``; with ``watch``, its next change is told on `events`.
     #[pyo3(signature = (path, watch=false))]
     fn get<'py>(&self, py: Python<'py>, path: &str, watch: bool) -> PyResult<(Option<Bound<'py, PyBytes>>, Stat)> {
+        if self.is_idle() {
+            // The most frequent request of all, and nothing under way that it would have to wait for.
+            return match self.inner.get_blocking(path, watch) {
+                Ok((data, stat)) => Ok((convert::data(py, &data), Stat(stat))),
+                Err(error) => Err(raised(py, &error, Some(path))),
+            };
+        }
         match self.answer(py, Core::Get { path: path.into(), watch })? {
             Ok(Reply::Data { data, stat }) => Ok((convert::data(py, &data), Stat(stat))),
             Ok(other) => Err(Self::unexpected(py, &other)),

@@ -104,6 +104,68 @@ static void elections(void) {
     CHECK(waits[0] == 2 && waits[1] == -1 && waits[2] == -1);
 }
 
+static void one_vote_a_term(void) {
+    folkmoot_last_vote *last;
+    uint64_t term = 0, candidate = 0;
+    int32_t voted = -1;
+    OK(folkmoot_last_vote_new(7, &last));
+    OK(folkmoot_last_vote_ballot(last, &term, &candidate, &voted));
+    CHECK(voted == 0 && term == 0);
+    OK(folkmoot_last_vote_vote(last, 3, 1));
+    OK(folkmoot_last_vote_vote(last, 3, 1));
+    EXPECT(FOLKMOOT_INVALID_STATE, folkmoot_last_vote_vote(last, 3, 2));
+    EXPECT(FOLKMOOT_INVALID_STATE, folkmoot_last_vote_vote(last, 2, 1));
+    OK(folkmoot_last_vote_vote(last, 4, 2));
+    OK(folkmoot_last_vote_ballot(last, &term, &candidate, &voted));
+    CHECK(voted == 1 && term == 4 && candidate == 2);
+    OK(folkmoot_last_vote_ballot(last, NULL, NULL, &voted));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_last_vote_ballot(last, &term, &candidate, NULL));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_last_vote_vote(NULL, 1, 1));
+    folkmoot_last_vote_free(last);
+    folkmoot_last_vote_free(NULL);
+}
+
+static void deadlines(void) {
+    folkmoot_deadlines *table;
+    folkmoot_end ends[2];
+    uint64_t at = 0;
+    size_t count = 0;
+    OK(folkmoot_deadlines_new(3, &table));
+    OK(folkmoot_deadlines_next_wakeup(table, &at));
+    CHECK(at == UINT64_MAX && folkmoot_deadlines_count(table) == 0 && folkmoot_deadlines_count(NULL) == 0);
+    OK(folkmoot_deadlines_insert(table, 1, 100, 0));
+    OK(folkmoot_deadlines_insert(table, 2, 100, 0));
+    OK(folkmoot_deadlines_insert(table, 3, 200, 0));
+    EXPECT(FOLKMOOT_LIMIT_EXCEEDED, folkmoot_deadlines_insert(table, 4, 100, 0));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_deadlines_insert(table, 3, 100, 0));
+    OK(folkmoot_deadlines_touch(table, 3, 50));
+    OK(folkmoot_deadlines_at(table, 3, &at));
+    CHECK(at == 250);
+    OK(folkmoot_deadlines_next_wakeup(table, &at));
+    CHECK(at <= 100);
+    OK(folkmoot_deadlines_expire(table, 99, ends, 2, &count));
+    CHECK(count == 0);
+    OK(folkmoot_deadlines_expire(table, 100, ends, 1, &count));
+    CHECK(count == 1 && ends[0].id == 1 && ends[0].at_ms == 100);
+    OK(folkmoot_deadlines_next_wakeup(table, &at));
+    CHECK(at == 0); /* there is more */
+    OK(folkmoot_deadlines_expire(table, 100, ends, 2, &count));
+    CHECK(count == 1 && ends[0].id == 2);
+    EXPECT(FOLKMOOT_UNKNOWN_SESSION, folkmoot_deadlines_touch(table, 1, 100));
+    EXPECT(FOLKMOOT_UNKNOWN_SESSION, folkmoot_deadlines_at(table, 1, &at));
+    OK(folkmoot_deadlines_paused(table, 50));
+    OK(folkmoot_deadlines_at(table, 3, &at));
+    CHECK(at == 300);
+    OK(folkmoot_deadlines_extend_all(table, 150));
+    OK(folkmoot_deadlines_at(table, 3, &at));
+    CHECK(at == 350 && folkmoot_deadlines_count(table) == 1);
+    OK(folkmoot_deadlines_remove(table, 3));
+    EXPECT(FOLKMOOT_UNKNOWN_SESSION, folkmoot_deadlines_remove(table, 3));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_deadlines_expire(table, 1, NULL, 2, &count));
+    folkmoot_deadlines_free(table);
+    folkmoot_deadlines_free(NULL);
+}
+
 static void heartbeats(void) {
     folkmoot_schedule *schedule;
     folkmoot_detector *detector;
@@ -151,6 +213,8 @@ static void heartbeats(void) {
 int main(void) {
     rings();
     elections();
+    one_vote_a_term();
     heartbeats();
+    deadlines();
     return 0;
 }

@@ -28,6 +28,40 @@ static void listed(void *context, const folkmoot_result *result) {
     seen[seen_count++] = *(int *)context;
 }
 
+static void acl_read(void *context, const folkmoot_result *result) {
+    const folkmoot_acl *entries = folkmoot_acls_entries(result->acl);
+    CHECK(result->status == FOLKMOOT_OK && folkmoot_acls_count(result->acl) == 1 && result->stat.aversion == 1);
+    CHECK(entries[0].perms == FOLKMOOT_PERM_READ && strcmp(entries[0].scheme, "world") == 0);
+    seen[seen_count++] = *(int *)context;
+}
+
+static void shown(void *context, const folkmoot_result *result) {
+    CHECK(result->status == FOLKMOOT_OK && folkmoot_acls_count(result->acl) == 1);
+    CHECK(strcmp(folkmoot_acls_entries(result->acl)[0].scheme, "digest") == 0);
+    seen[seen_count++] = *(int *)context;
+}
+
+static void own(void *context, const folkmoot_result *result) {
+    CHECK(result->status == FOLKMOOT_OK && folkmoot_strings_count(result->names) == 1);
+    CHECK(strcmp(folkmoot_strings_at(result->names, 0), "/w/mine") == 0);
+    seen[seen_count++] = *(int *)context;
+}
+
+static void counted(void *context, const folkmoot_result *result) {
+    CHECK(result->status == FOLKMOOT_OK && result->data_len == 1);
+    seen[seen_count++] = *(int *)context;
+}
+
+static void no_watcher(void *context, const folkmoot_result *result) {
+    CHECK(result->status == FOLKMOOT_NO_WATCHER);
+    seen[seen_count++] = *(int *)context;
+}
+
+static void refused(void *context, const folkmoot_result *result) {
+    CHECK(result->status == FOLKMOOT_AUTH_FAILED);
+    seen[seen_count++] = *(int *)context;
+}
+
 static void failed(void *context, const folkmoot_result *result) {
     CHECK(result->status == FOLKMOOT_NO_NODE && strlen(result->error) > 0);
     seen[seen_count++] = *(int *)context;
@@ -61,6 +95,43 @@ static void any_end(void *context, const folkmoot_result *result) {
 #ifdef __cplusplus
 }
 #endif
+
+/* The operations about ACLs, watches, identities and whole subtrees. */
+static void others(void) {
+    static int n[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    folkmoot_acl readers;
+    folkmoot_event event;
+    int i;
+    readers.perms = FOLKMOOT_PERM_READ;
+    readers.scheme = "world";
+    readers.id = "anyone";
+    seen_count = 0;
+    OK(folkmoot_session_create_async(session, "/w", "", 0, FOLKMOOT_PERSISTENT, NULL, note, &n[0]));
+    OK(folkmoot_session_add_watch_async(session, "/w", FOLKMOOT_WATCH_RECURSIVE, note, &n[1]));
+    OK(folkmoot_session_create_async(session, "/w/mine", "", 0, FOLKMOOT_EPHEMERAL, NULL, note, &n[2]));
+    OK(folkmoot_session_check_watches_async(session, "/w", FOLKMOOT_WATCHER_RECURSIVE, note, &n[3]));
+    OK(folkmoot_session_ephemerals_async(session, "/w", own, &n[4]));
+    OK(folkmoot_session_count_descendants_async(session, "/w", counted, &n[5]));
+    OK(folkmoot_session_remove_watches_async(session, "/w", FOLKMOOT_WATCHER_ANY, note, &n[6]));
+    OK(folkmoot_session_remove_watches_async(session, "/w", FOLKMOOT_WATCHER_ANY, no_watcher, &n[7]));
+    OK(folkmoot_session_add_auth_async(session, "digest", "owner:secret", 12, note, &n[8]));
+    OK(folkmoot_session_add_auth_async(session, "no-such-scheme", NULL, 0, refused, &n[9]));
+    OK(folkmoot_session_who_am_i_async(session, shown, &n[10]));
+    OK(folkmoot_session_set_acl_async(session, "/w", &readers, 1, 0, note, &n[11]));
+    OK(folkmoot_session_get_acl_async(session, "/w", acl_read, &n[12]));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_session_add_watch_async(session, "/w", 7, note, NULL));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_session_remove_watches_async(session, "/w", 0, note, NULL));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_session_set_acl_async(session, "/w", NULL, 1, 0, note, NULL));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_session_add_auth_async(session, "digest", NULL, 3, note, NULL));
+    OK(folkmoot_session_drain(session, 10000));
+    CHECK(seen_count == 13);
+    for (i = 0; i < 13; i++) {
+        CHECK(seen[i] == i);
+    }
+    OK(folkmoot_events_next(session, &event, 10000));
+    CHECK(event.kind == FOLKMOOT_EVENT_CREATED && strcmp(event.path, "/w/mine") == 0);
+    EXPECT(FOLKMOOT_OPERATION_TIMEOUT, folkmoot_events_next(session, &event, 0));
+}
 
 int main(void) {
     static int n[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -98,6 +169,8 @@ int main(void) {
     CHECK(seen_count == 1 && seen[0] == 3);
     OK(folkmoot_session_dispatch(session, 0, &count));
     CHECK(count == 0);
+
+    others();
 
     /* The same on a thread of the library's. */
     OK(folkmoot_session_member(session, &member));

@@ -16,5 +16,6 @@ int main() {
     CHECK(session.remove("/a").ok() && session.close().ok());
     CHECK(folkmoot::open("etcd:x").status() == FOLKMOOT_BAD_ARGUMENTS);
     CHECK(folkmoot::Ring::make()->locate("key")->empty());
+    CHECK(folkmoot::set_log_callback(0, nullptr).ok());
     return 0;
 }

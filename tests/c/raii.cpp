@@ -3,6 +3,8 @@
 #include "check.h"
 
 int main() {
+    int lines = 0;
+    folkmoot::set_log_callback(FOLKMOOT_LOG_WARNING, [&](int32_t, const std::string &, const std::string &) { lines++; });
     folkmoot::Session session = folkmoot::open("memory:");
     folkmoot::Created made = session.create("/a", "one");
     CHECK(made.path == "/a" && made.stat.version == 0);
@@ -41,6 +43,17 @@ int main() {
     CHECK(done == 2);
 
     session.add_auth("digest", "u:p");
+    session.get_acl_async("/a", [&](const folkmoot::Outcome &outcome) { done += outcome.acl.at(0).id == "anyone"; });
+    session.set_acl_async("/a", {{FOLKMOOT_PERM_ALL, "world", "anyone"}}, 0, [&](const folkmoot::Outcome &outcome) { done += outcome.stat.aversion; });
+    session.ephemerals_async("/", [&](const folkmoot::Outcome &outcome) { done += outcome.names.size() == 1; });
+    session.count_descendants_async("/a", [&](const folkmoot::Outcome &outcome) { done += outcome.count == 1; });
+    session.add_watch_async("/m", FOLKMOOT_WATCH_PERSISTENT, [&](const folkmoot::Outcome &outcome) { done += outcome.status == 0; });
+    session.check_watches_async("/m", FOLKMOOT_WATCHER_PERSISTENT, [&](const folkmoot::Outcome &outcome) { done += outcome.status == 0; });
+    session.remove_watches_async("/m", FOLKMOOT_WATCHER_ANY, [&](const folkmoot::Outcome &outcome) { done += outcome.status == 0; });
+    session.add_auth_async("digest", "v:q", [&](const folkmoot::Outcome &outcome) { done += outcome.status == 0; });
+    session.who_am_i_async([&](const folkmoot::Outcome &outcome) { done += outcome.acl.size() == 2; });
+    session.drain();
+    CHECK(done == 11);
     session.create("/acl", "", FOLKMOOT_PERSISTENT, {{FOLKMOOT_PERM_ALL, "auth", ""}});
     CHECK(session.get_acl("/acl").acl.at(0).scheme == "digest");
 
@@ -58,5 +71,43 @@ int main() {
     folkmoot::Ring more = ring.with("d");
     CHECK(ring.size() == 3 && more.size() == 4 && !ring.diff(more).empty());
     CHECK(more.locate_n("key", 2).at(0) == more.locate("key"));
+    folkmoot::Tally tally = folkmoot::Tally::make({{1, 10}, {2, 20}, {3, 0}}, 1);
+    CHECK(tally.choose({1, 2, 3}) == 2 && tally.cast(1, 1, 2).outcome == FOLKMOOT_UNDECIDED);
+    CHECK(tally.cast(1, 3, 2).elected == 2 && tally.outcome().outcome == FOLKMOOT_ELECTED && tally.votes(2) == 2);
+    tally.advance(2);
+    CHECK(tally.outcome().outcome == FOLKMOOT_UNDECIDED);
+    folkmoot::LastVote last = folkmoot::LastVote::make(1);
+    last.vote(1, 2);
+    try {
+        last.vote(1, 3);
+        CHECK(!"thrown");
+    } catch (const folkmoot::Error &error) {
+        CHECK(error.status() == FOLKMOOT_INVALID_STATE);
+    }
+    try {
+        folkmoot::Tally::make({}, 1);
+        CHECK(!"thrown");
+    } catch (const folkmoot::Error &error) {
+        CHECK(error.status() == FOLKMOOT_BAD_ARGUMENTS);
+    }
+
+    folkmoot::Schedule schedule = folkmoot::Schedule::make(100, 50);
+    folkmoot_beat beat;
+    CHECK(!schedule.poll(49) && schedule.poll(160, &beat) && beat.seq == 1 && schedule.next_wakeup() == 250);
+    folkmoot::Detector detector = folkmoot::Detector::make(100, 300);
+    for (uint64_t peer = 0; peer < 40; peer++) detector.watch(peer, 0);
+    CHECK(detector.beat(7, 1, 50) == FOLKMOOT_HEARD_FRESH && detector.poll(100).size() == 39);
+    CHECK(detector.told(7) == 0 && detector.told(8) == FOLKMOOT_SUSPECT && detector.next_wakeup() <= 150);
+    detector.forget(8);
+    detector.paused(10);
+    CHECK(detector.told(8) == 0);
+    folkmoot::Deadlines deadlines = folkmoot::Deadlines::make(100);
+    for (uint64_t id = 0; id < 40; id++) deadlines.insert(id, 100 + id, 0);
+    deadlines.touch(0, 60);
+    deadlines.remove(1);
+    CHECK(deadlines.expire(139).size() == 38 && deadlines.size() == 1 && deadlines.next_wakeup() <= 160);
+
+    folkmoot::set_log_callback(0, nullptr);
+    CHECK(lines == 0);
     return 0;
 }

@@ -15,6 +15,8 @@ shared="-L$out -lfolkmoot -Wl,-rpath,$out"
 system="-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
 fault() { echo "FAILED: $*" >&2; exit 1; }
 try() { timeout 120 "$@" || fault "$*"; }
+# A program, with an empty directory to work in.
+run() { rm -rf "$out/work" && mkdir "$out/work" && try "$1" "$out/work"; }
 
 # The header alone, and each program.
 printf '#include "folkmoot.h"\nint main(void) { return 0; }\n' >"$out/alone.c"
@@ -27,34 +29,36 @@ for standard in c++98 c++11 c++17 c++20; do
     # shellcheck disable=SC2086
     c++ -std=$standard $warnings -fsyntax-only "$out/alone.cpp" || fault "the header as $standard"
 done
-for program in basic events async fork algorithms; do
+for program in basic events async fork algorithms logging; do
     for standard in c89 c11 c17; do
         # shellcheck disable=SC2086
         cc -std=$standard $warnings "$here/$program.c" -o "$out/$program-$standard" $shared
-        try "$out/$program-$standard"
+        run "$out/$program-$standard"
     done
     for standard in c++98 c++11 c++17; do
         # shellcheck disable=SC2086
         c++ -x c++ -std=$standard $warnings "$here/$program.c" -o "$out/$program-$standard" $shared
-        try "$out/$program-$standard"
+        run "$out/$program-$standard"
     done
     # shellcheck disable=SC2086
     cc -std=c11 $warnings "$here/$program.c" -o "$out/$program-static" "$out/libfolkmoot.a" $system
-    try "$out/$program-static"
+    run "$out/$program-static"
 done
 for standard in c++11 c++17 c++20; do
     # shellcheck disable=SC2086
     c++ -std=$standard $warnings "$here/raii.cpp" -o "$out/raii-$standard" $shared
-    try "$out/raii-$standard"
+    run "$out/raii-$standard"
     # shellcheck disable=SC2086
     c++ -std=$standard -fno-exceptions $warnings "$here/no_exceptions.cpp" -o "$out/no_exceptions-$standard" $shared
-    try "$out/no_exceptions-$standard"
+    run "$out/no_exceptions-$standard"
 done
 echo "programs: all pass"
 
 # Nothing on stdout or stderr from the library, and a directory's lock is not kept by a child.
-[ -z "$("$out/basic-c11" 2>&1)" ] || fault "the library writes to stdout or stderr"
-rm -rf "$out/data" && try "$out/fork-c11" "$out/data"
+try "$out/fork-c11" # in memory too
+for program in basic logging; do
+    [ -z "$(run "$out/$program-c11" 2>&1)" ] || fault "the library writes to stdout or stderr"
+done
 
 # Exported: what the header declares, under one version node, and nothing else.
 sed -n 's/^[a-zA-Z].*[ *]\(folkmoot_[a-z0-9_]*\)(.*/\1/p' "$root/include/folkmoot.h" | sort -u >"$out/declared"
@@ -80,13 +84,14 @@ done
 echo "scripts: $count as recorded"
 
 if command -v valgrind >/dev/null; then
-    for program in basic-c11 events-c11 async-c11 fork-c11 algorithms-c11 raii-c++11; do
+    for program in basic-c11 events-c11 async-c11 fork-c11 algorithms-c11 logging-c11 raii-c++11; do
         # What is "possibly" lost is std's handle of the main thread, which it keeps until exit.
         # A child of fork leaks its parent's handles by design.
         leaks=full
         [ $program != fork-c11 ] || leaks=no
+        rm -rf "$out/work" && mkdir "$out/work"
         timeout 300 valgrind -q --child-silent-after-fork=yes --leak-check=$leaks --show-leak-kinds=definite,indirect \
-            --errors-for-leak-kinds=definite,indirect --error-exitcode=9 "$out/$program" || fault "valgrind $program"
+            --errors-for-leak-kinds=definite,indirect --error-exitcode=9 "$out/$program" "$out/work" || fault "valgrind $program"
     done
     echo "valgrind: no errors, no leaks"
 fi

@@ -7,7 +7,18 @@ import pathlib
 import pytest
 
 import folkmoot
-from folkmoot.election import Ballot, Electorate, LastVote, Outcome, Tally, sequence_of, waits_for
+from folkmoot.election import (
+    Ballot,
+    Electorate,
+    LastVote,
+    Outcome,
+    Tally,
+    queue_order,
+    sequence_name,
+    sequence_of,
+    sequence_precedes,
+    waits_for,
+)
 from folkmoot.hashing import RING_SIZE, Move, Ring, fm1
 from folkmoot.heartbeat import Due, FixedTimeout, Schedule, Silence
 
@@ -96,6 +107,17 @@ def test_votes_elect() -> None:
 def test_queueing() -> None:
     assert waits_for([(3, False), (1, False), (2, True)]) == [2, None, 1]
     assert sequence_of("lock-0000000007", "lock-") == 7 and sequence_of("other", "lock-") is None
+    assert sequence_name("lock-", 7) == "lock-0000000007" and sequence_name("lock-", -(2**31)) == "lock--2147483648"
+    # After the greatest number comes the least.
+    assert sequence_precedes(2**31 - 1, -(2**31)) and not sequence_precedes(7, 7)
+    assert queue_order([-(2**31), 2**31 - 1, 2**31 - 2]) == [2, 1, 0] and queue_order([]) == []
+
+
+def test_sequential_names_are_the_trees(session: folkmoot.Session) -> None:
+    session.create("/q")
+    for number in range(3):
+        session.create("/q/n-", sequential=True)
+        assert session.exists("/q/" + sequence_name("n-", number)) is not None
 
 
 def test_beats() -> None:

@@ -12,7 +12,7 @@ mod sequence;
 mod tally;
 mod voters;
 
-pub use queue::{CONTENDERS_MAX, Contender, waits_for};
+pub use queue::{Contender, waits_for};
 pub use sequence::{queue_order, sequence_name, sequence_of, sequence_precedes};
 pub use tally::{Ballot, LastVote, Outcome, Tally};
-pub use voters::{Electorate, Term, VOTERS_MAX, Voter, VoterId};
+pub use voters::{Electorate, Term, Voter, VoterId};

@@ -2,9 +2,7 @@
 
 use super::sequence::queue_order;
 use crate::error::{Error, ErrorKind, Result};
-
-/// Contenders at one parent.
-pub const CONTENDERS_MAX: usize = 1_000_000;
+use crate::limits::CONTENDERS_MAX;
 
 /// One contender for an office or a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -166,8 +166,9 @@ impl LastVote {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{VOTERS_MAX, Voter};
+    use super::super::Voter;
     use super::*;
+    use crate::limits::VOTERS_MAX;
     use proptest::collection::vec;
     use proptest::prelude::*;
 

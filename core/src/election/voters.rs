@@ -1,12 +1,10 @@
 //! Who may vote, who may hold office, and whom to vote for.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::VOTERS_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// Voters of one electorate: a ballot from each has to arrive within one election.
-pub const VOTERS_MAX: usize = 65_535;
 
 /// A voter's number, given by the application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -16,4 +16,4 @@ mod ring_tests;
 
 pub use hash::fm1;
 pub use placement::{Move, NodeName, Placement};
-pub use ring::{NODE_NAME_BYTES_MAX, NODES_MAX, POINTS_MAX, POINTS_PER_WEIGHT, RING_SIZE, Ring, WEIGHT_MAX};
+pub use ring::{POINTS_PER_WEIGHT, RING_SIZE, Ring};

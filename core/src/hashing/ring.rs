@@ -18,6 +18,7 @@ use super::hash::fm1;
 use super::placement::{Move, Moves, NodeName, Placement};
 use super::ring_index::RingIndex;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{NODE_NAME_BYTES_MAX, NODES_MAX, POINTS_MAX, WEIGHT_MAX};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,14 +27,6 @@ use std::sync::Arc;
 pub const RING_SIZE: u64 = (1 << 61) - 1;
 /// Points per unit of weight when nothing else is asked for. As ketama; more is smoother and slower.
 pub const POINTS_PER_WEIGHT: u32 = 160;
-/// Nodes of one placement: an owner is kept in two bytes.
-pub const NODES_MAX: usize = 65_535;
-/// The largest weight; the least is 1.
-pub const WEIGHT_MAX: u32 = 1000;
-/// Points of one ring, 14 to 18 bytes each: 65,535 nodes of weight 1 at 160 points fit.
-pub const POINTS_MAX: u64 = 1 << 24;
-/// Bytes of a node's name.
-pub const NODE_NAME_BYTES_MAX: usize = 4096;
 
 /// Up to this many nodes are searched in order to see whether one was met before.
 const SHORT_WALK: usize = 16;

@@ -14,11 +14,10 @@
 use super::id_hash::IdMap;
 use super::wheel::{NONE, Wheel};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::TIMEOUT_MS_MAX;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// The longest timeout in milliseconds: about 35 years, as ZooKeeper's longest TTL.
-pub const TIMEOUT_MS_MAX: u64 = (1 << 40) - 1;
 /// Times and pauses are taken as no more than this, so that no sum overflows: 73 million years.
 const TIME_MS_MAX: u64 = 1 << 61;
 

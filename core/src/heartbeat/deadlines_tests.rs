@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::limits::TIMEOUT_MS_MAX;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

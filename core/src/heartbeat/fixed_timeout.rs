@@ -6,12 +6,10 @@
 //!
 //! At an equal rate of mistakes a fixed timeout decides within 10 % of the adaptive detectors.
 
-use super::deadlines::{Deadlines, Slot, TIMEOUT_MS_MAX};
+use super::deadlines::{Deadlines, Slot};
 use super::id_hash::IdMap;
 use crate::error::{Error, ErrorKind, Result};
-
-/// Peers of one detector.
-pub const PEERS_MAX: usize = 1_000_000;
+use crate::limits::{PEERS_MAX, TIMEOUT_MS_MAX};
 
 /// What a beat meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

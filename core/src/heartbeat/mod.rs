@@ -20,6 +20,6 @@ mod id_hash;
 mod schedule;
 mod wheel;
 
-pub use deadlines::{Deadlines, Slot, TIMEOUT_MS_MAX};
-pub use fixed_timeout::{Event, EventKind, FixedTimeout, Heard, PEERS_MAX};
+pub use deadlines::{Deadlines, Slot};
+pub use fixed_timeout::{Event, EventKind, FixedTimeout, Heard};
 pub use schedule::{Due, Schedule};

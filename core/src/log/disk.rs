@@ -36,6 +36,8 @@ pub trait DiskFile: Send + Sync + 'static {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
     /// Fills an empty file with `bytes` zeros that are really written, so that no later overwrite needs space.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
+    /// Shortens the file to `bytes`.
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// The file's length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Makes every write so far durable, and the length.

@@ -29,6 +29,11 @@ pub(super) const BODY_BYTES_MAX: usize = 2 * GROUP_BYTES_MAX;
 /// Sectors of the largest group: nothing that belongs to an unfinished write lies farther on than this.
 pub(super) const GROUP_SECTORS_MAX: usize = (GROUP_HEADER + BODY_BYTES_MAX).div_ceil(BODY);
 
+/// Whether a checksum is the right one. A fuzzer would never find that, so to it each is: it tries what lies behind.
+pub(super) fn verifies(reckoned: u32, found: u32) -> bool {
+    reckoned == found || cfg!(fuzzing)
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
@@ -69,7 +74,7 @@ pub(super) fn decode_file_header(sector: &[u8], magic: &[u8; 8], format: u32) ->
     if sector.len() != SECTOR {
         return Err(BadHeader::Damaged("the file ends within its header"));
     }
-    if crc32c::crc32c(&sector[..SECTOR - 4]) != u32_at(sector, SECTOR - 4) {
+    if !verifies(crc32c::crc32c(&sector[..SECTOR - 4]), u32_at(sector, SECTOR - 4)) {
         return Err(BadHeader::Damaged("the header fails its checksum"));
     }
     if &sector[..8] != magic {
@@ -113,7 +118,7 @@ pub(super) fn mark(sector: &[u8], place: u64) -> Mark {
         return Mark::Zero;
     }
     let epoch = u32_at(bytes, 0);
-    if mark_crc(bytes, epoch, place) != u32_at(bytes, 12) {
+    if !verifies(mark_crc(bytes, epoch, place), u32_at(bytes, 12)) {
         return Mark::Broken;
     }
     Mark::Written { epoch, sequence: u32_at(bytes, 4), number: u32_at(bytes, 8) }
@@ -201,7 +206,7 @@ pub(super) fn encode_group(place: Place, group: &[Vec<u8>], body_bytes: usize, f
 /// The group header in the first sector of a group.
 pub(super) fn decode_group_header(sector: &[u8], epoch: u32) -> Result<GroupHeader, &'static str> {
     let bytes = sector.get(MARK..MARK + GROUP_HEADER).ok_or("the file ends within a group")?;
-    if crc32c::crc32c_append(epoch, &bytes[4..]) != u32_at(bytes, 0) {
+    if !verifies(crc32c::crc32c_append(epoch, &bytes[4..]), u32_at(bytes, 0)) {
         return Err("a group's header fails its checksum");
     }
     let header = GroupHeader {
@@ -232,7 +237,7 @@ pub(super) fn decode_body(header: &GroupHeader, epoch: u32, sectors: &[u8], flat
     if flat.len() < GROUP_HEADER + header.body_bytes as usize {
         return Err("a group's length contradicts itself");
     }
-    if crc32c::crc32c_append(epoch, &flat[GROUP_HEADER..]) != header.body_crc {
+    if !verifies(crc32c::crc32c_append(epoch, &flat[GROUP_HEADER..]), header.body_crc) {
         return Err("a group fails its checksum");
     }
     Ok(())

@@ -29,7 +29,7 @@ pub use self::{
     disk::{Disk, DiskFile},
     real_disk::RealDisk,
     snapshot::{SnapshotDone, SnapshotWriter},
-    store::{Cut, Recovery, Store, StoreOptions},
+    store::{Cut, Recovery, Retired, Store, StoreOptions},
 };
 #[cfg(all(feature = "member", any(test, feature = "simulation")))]
 pub use simulated_disk::SimulatedDisk;

@@ -23,6 +23,8 @@ use std::{
 const LOCK: &str = "LOCK";
 /// How much is written at once when a file is filled with zeros.
 const ZEROS: &[u8] = &[0; 256 * 1024];
+/// After how many bytes of them they are synced.
+const ZEROS_SYNCED: u64 = 4 << 20;
 
 /// A directory of the file system.
 #[derive(Debug)]
@@ -179,8 +181,16 @@ impl DiskFile for RealFile {
             let part = ZEROS.len().min(usize::try_from(bytes - done).unwrap_or(usize::MAX));
             self.0.write_all_at(&ZEROS[..part], done)?;
             done += part as u64;
+            // The log's syncs must not wait for all of it at once.
+            if done.is_multiple_of(ZEROS_SYNCED) {
+                self.0.sync_data()?;
+            }
         }
         Ok(())
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -139,6 +139,9 @@ pub(super) struct End {
     pub sector: u64,
     /// Sectors from there up to the last that an unfinished group reached.
     pub torn_sectors: u64,
+    /// Sectors from there up to the last that is neither zero nor of an older use. Behind the end nothing was acknowledged;
+    /// but with a group's end right before it, such a sector would count as damage.
+    pub littered_sectors: u64,
 }
 
 /// A window that moves along a segment.
@@ -246,25 +249,30 @@ pub(super) fn scan(disk: &dyn Disk, segment: &Segment, expected: &mut Expected, 
         at += count;
     }
     // Whatever the unfinished group reached, and proof that nothing came after it.
-    let mut torn_sectors = 0;
+    let (mut torn_sectors, mut littered_sectors) = (0, 0);
     let mut ahead = at;
     let until = segment.sectors.min(at + GROUP_SECTORS_MAX as u64 + 1);
     while ahead < until {
         let count = (until - ahead).min((READ_BYTES / SECTOR) as u64);
         for (number, sector) in reader.sectors(ahead, count)?.chunks_exact(SECTOR).enumerate() {
             let place = ahead + number as u64;
-            if let Mark::Written { epoch: e, sequence, number } = mark(sector, place)
-                && e == epoch
-            {
-                if sequence == expected.sequence as u32 && u64::from(number) == place - at {
+            match mark(sector, place) {
+                Mark::Written { epoch: e, sequence, number } if e == epoch => {
+                    if sequence != expected.sequence as u32 || u64::from(number) != place - at {
+                        let what = format!("group {} is missing, but sector {place} is of a later one", expected.sequence);
+                        return Err(reader.corrupt(at, &what));
+                    }
                     torn_sectors = place - at + 1;
-                } else {
-                    let what = format!("group {} is missing, but sector {place} is of a later one", expected.sequence);
-                    return Err(reader.corrupt(at, &what));
+                    littered_sectors = torn_sectors;
                 }
+                Mark::Written { epoch: newer, .. } if newer > epoch => {
+                    return Err(reader.corrupt(place, &format!("a sector of the segment of epoch {newer:08x} stands in this one")));
+                }
+                Mark::Broken => littered_sectors = place - at + 1,
+                Mark::Zero | Mark::Written { .. } => {}
             }
         }
         ahead += count;
     }
-    Ok(End { sector: at, torn_sectors })
+    Ok(End { sector: at, torn_sectors, littered_sectors })
 }

@@ -1,7 +1,7 @@
 //! The storage seam's double: a directory in memory that forgets what was not synced.
 //!
-//! A crash leaves of each sector either what was last synced or any one thing written to it since; of the
-//! directory's changes since its last sync, the first few. The seed decides; seed 0 loses everything. A failed
+//! A crash leaves of each sector either what was last synced or any one thing written to it since; a file is as short
+//! as it was made, or not yet; of the directory's changes since its last sync there are the first few. The seed decides; seed 0 loses everything. A failed
 //! sync behaves as Linux does: what it covered goes on being read, but may never reach the disk.
 //!
 //! Every change counts as one operation, so a test can take the power away before each in turn.
@@ -47,8 +47,14 @@ struct State {
 struct File {
     current: Vec<u8>,
     synced: Vec<u8>,
-    /// Writes since the last sync, sector by sector.
-    since: Vec<(usize, [u8; SECTOR])>,
+    /// Changes since the last sync.
+    since: Vec<Changed>,
+}
+
+#[derive(Clone)]
+enum Changed {
+    Sector(usize, Box<[u8; SECTOR]>),
+    Shortened(usize),
 }
 
 impl File {
@@ -69,14 +75,17 @@ impl File {
         }
         // Some crashes come before any of it was written, some after all of it.
         let likely = [0, 50, 90, 100][random(4) as usize];
-        let length = self.current.len();
-        for (sector, bytes) in since {
+        let longest = self.current.len().max(self.synced.len());
+        for changed in since {
             if random(100) < likely {
-                Self::put(&mut self.synced, sector, &bytes);
+                match changed {
+                    Changed::Sector(sector, bytes) => Self::put(&mut self.synced, sector, &bytes),
+                    Changed::Shortened(length) => self.synced.truncate(length),
+                }
             }
         }
         // Sectors are whole, the file may end within one.
-        self.synced.truncate(length);
+        self.synced.truncate(longest);
     }
 }
 
@@ -356,7 +365,7 @@ impl DiskFile for Handle {
             let mut bytes = [0; SECTOR];
             let part = &file.current[sector * SECTOR..end.max((sector + 1) * SECTOR).min(file.current.len()).min((sector + 1) * SECTOR)];
             bytes[..part.len()].copy_from_slice(part);
-            file.since.push((sector, bytes));
+            file.since.push(Changed::Sector(sector, Box::new(bytes)));
         }
         if taken < buf.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
@@ -368,6 +377,15 @@ impl DiskFile for Handle {
             self.write_at(&vec![0; part as usize], at)?;
             at += part;
         }
+        Ok(())
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.operation()?;
+        let file = &mut state.files[self.id];
+        file.current.truncate(bytes as usize);
+        file.since.push(Changed::Shortened(bytes as usize));
         Ok(())
     }
 

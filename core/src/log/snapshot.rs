@@ -10,7 +10,7 @@
 
 use super::{
     disk::{Disk, DiskFile, corrupt, disk_error, disk_failed},
-    format::{BadHeader, SECTOR, decode_file_header, encode_file_header},
+    format::{BadHeader, SECTOR, decode_file_header, encode_file_header, verifies},
 };
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::{
@@ -23,7 +23,7 @@ const FORMAT: u32 = 1;
 /// Payload of a full block.
 const BLOCK_BYTES: usize = 64 * 1024;
 /// Synced so often while it is written, so that a group's sync never waits for a whole snapshot.
-const SYNC_BYTES: u64 = 8 * 1024 * 1024;
+const SYNC_BYTES: u64 = 2 * 1024 * 1024;
 /// The longest record: a frame's worth of znode many times over.
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const BLOCK_HEADER: usize = 8;
@@ -37,7 +37,8 @@ pub(super) fn snapshot_name(index: u64) -> String {
 /// Writes one snapshot, on any thread. Dropped unfinished, it leaves nothing behind.
 pub struct SnapshotWriter {
     disk: Arc<dyn Disk>,
-    file: Arc<dyn DiskFile>,
+    /// Made with the first write: that is the snapshot thread's, and making a file can take long.
+    file: Option<Arc<dyn DiskFile>>,
     stopped: Arc<AtomicBool>,
     index: u64,
     entry_bytes: u64,
@@ -73,17 +74,10 @@ impl SnapshotDone {
 }
 
 impl SnapshotWriter {
-    pub(super) fn new(disk: Arc<dyn Disk>, stopped: Arc<AtomicBool>, index: u64, entry_bytes: u64) -> Result<Self> {
-        let temporary = format!("{}.new", snapshot_name(index));
-        let file = match disk.create(&temporary) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::new(ErrorKind::InvalidState, format!("a snapshot at {index} is being written")));
-            }
-            file => file.map_err(|error| disk_error(&*disk, "creating", &temporary, &error))?,
-        };
+    pub(super) fn new(disk: Arc<dyn Disk>, stopped: Arc<AtomicBool>, index: u64, entry_bytes: u64) -> Self {
         let mut writer = Self {
             disk,
-            file,
+            file: None,
             stopped,
             index,
             entry_bytes,
@@ -96,8 +90,20 @@ impl SnapshotWriter {
             named: false,
         };
         writer.block.resize(BLOCK_HEADER, 0);
-        writer.write(&encode_file_header(MAGIC, FORMAT, 0, [index, 0]))?;
-        Ok(writer)
+        writer
+    }
+
+    fn create(&mut self) -> Result<Arc<dyn DiskFile>> {
+        let temporary = self.temporary();
+        let file = match self.disk.create(&temporary) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::new(ErrorKind::InvalidState, format!("a snapshot at {} is being written", self.index)));
+            }
+            file => file.map_err(|error| disk_error(&*self.disk, "creating", &temporary, &error))?,
+        };
+        self.file = Some(file.clone());
+        self.write(&encode_file_header(MAGIC, FORMAT, 0, [self.index, 0]))?;
+        Ok(file)
     }
 
     fn temporary(&self) -> String {
@@ -105,7 +111,8 @@ impl SnapshotWriter {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.write_at(bytes, self.offset);
+        let file = self.file.clone().map_or_else(|| self.create(), Ok)?;
+        let written = file.write_at(bytes, self.offset);
         written.map_err(|error| disk_error(&*self.disk, "writing", &self.temporary(), &error))?;
         self.offset += bytes.len() as u64;
         if self.offset - self.synced >= SYNC_BYTES {
@@ -115,7 +122,9 @@ impl SnapshotWriter {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.file.sync_data().map_err(|error| self.stop("syncing", &self.temporary(), &error))?;
+        if let Some(file) = &self.file {
+            file.sync_data().map_err(|error| self.stop("syncing", &self.temporary(), &error))?;
+        }
         self.synced = self.offset;
         Ok(())
     }
@@ -130,6 +139,7 @@ impl SnapshotWriter {
     ///
     /// # Errors
     /// [`ErrorKind::DiskFull`]: the snapshot cannot be finished, the log is untouched. [`ErrorKind::DiskFailed`].
+    /// [`ErrorKind::InvalidState`]: another writer is at that snapshot.
     /// [`ErrorKind::LimitExceeded`]: the record is longer than 64 MiB.
     pub fn record(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() > RECORD_BYTES_MAX {
@@ -200,7 +210,7 @@ impl SnapshotWriter {
 
 impl Drop for SnapshotWriter {
     fn drop(&mut self) {
-        if !self.named {
+        if !self.named && self.file.is_some() {
             // Left behind it is removed at the next opening.
             let _ = self.disk.remove(&self.temporary());
         }
@@ -255,7 +265,7 @@ pub(super) fn read(disk: &dyn Disk, index: u64, on_record: Option<&mut OnRecord<
         if file.read_at(body, offset + BLOCK_HEADER as u64).map_err(failed)? < want {
             return Err(damaged(offset, "the file ends within a block"));
         }
-        if block_crc(blocks, &header[..4], body) != crc {
+        if !verifies(block_crc(blocks, &header[..4], body), crc) {
             return Err(damaged(offset, "a block fails its checksum"));
         }
         if trailer {

@@ -28,6 +28,15 @@ use std::{
     thread::JoinHandle,
 };
 
+/// What is put behind the name of a snapshot that is being given back to the disk.
+const OLD: &str = ".old";
+/// By how much a file that is given back is shortened at once, in bytes.
+#[cfg(not(test))]
+const SHRINK_BYTES: u64 = 4 << 20;
+/// The crash tests' snapshots are small.
+#[cfg(test)]
+const SHRINK_BYTES: u64 = 1024;
+
 /// How a store uses its directory.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -101,6 +110,7 @@ pub struct Store {
     entry_bytes: u64,
     snapshot_entry_bytes: u64,
     spares: Arc<Spares>,
+    leaving: Arc<Leaving>,
     preparer: Option<Preparer>,
     flat: Vec<u8>,
     out: Vec<u8>,
@@ -131,7 +141,12 @@ impl Store {
                 found.push(index);
             } else if let Some(epoch) = number_in(&name, "spare-", 8) {
                 spares.push(spare_name(epoch as u32));
-            } else if name.strip_suffix(".new").is_some_and(|name| number_in(name, "log-", 8).is_some() || number_in(name, "snapshot-", 16).is_some()) {
+            } else if name
+                .strip_suffix(".new")
+                .or_else(|| name.strip_suffix(OLD))
+                .is_some_and(|name| number_in(name, "log-", 8).is_some() || number_in(name, "snapshot-", 16).is_some())
+            {
+                // Half made, or half given back.
                 disk.remove(&name).map_err(|error| disk_error(&*disk, "removing", &name, &error))?;
             }
         }
@@ -151,6 +166,8 @@ impl Store {
         let (mut last_index, mut entry_bytes) = (0, 0);
         // The segment with the last group or with what was cut, and where it ends.
         let (mut current, mut sector, mut last_group, mut torn) = (0, 1, None, None);
+        // Segment, first sector and number of sectors of what has to be zeroed before anything is written in front of it.
+        let mut littered = Vec::new();
         // Where the group that comes next would have stood.
         let mut end_before: Option<(String, u64)> = None;
         for (number, segment) in segments.iter_mut().enumerate() {
@@ -188,6 +205,9 @@ impl Store {
                 (current, sector) = (number, end.sector);
                 torn = (end.torn_sectors > 0).then_some(end.torn_sectors);
             }
+            if end.littered_sectors > 0 {
+                littered.push((number, end.sector, end.littered_sectors));
+            }
             if first_index.is_some() {
                 end_before = Some((segment.name.clone(), end.sector * SECTOR as u64));
             }
@@ -198,6 +218,10 @@ impl Store {
             return Err(corrupt(&*disk, &file, offset, &what));
         }
 
+        for (number, at, sectors) in littered.iter().copied().filter(|(number, ..)| *number >= current) {
+            let segment = &segments[number];
+            zero(segment, at, sectors).map_err(|(what, error)| disk_error(&*disk, what, &segment.name, &error))?;
+        }
         let ahead = if segments.is_empty() { VecDeque::new() } else { segments.split_off(current + 1) };
         let epoch_next = match epochs.last() {
             Some(epoch) => epoch.checked_add(1).ok_or_else(|| Error::new(ErrorKind::LimitExceeded, "segment epochs"))?,
@@ -211,7 +235,7 @@ impl Store {
             ahead,
             epoch_next,
             sector,
-            littered: torn.unwrap_or(0),
+            littered: 0,
             sequence_next: expected.sequence,
             last_index,
             term: expected.term,
@@ -220,6 +244,7 @@ impl Store {
             entry_bytes,
             snapshot_entry_bytes: 0,
             spares: Arc::new(Mutex::new(Vec::new())),
+            leaving: Arc::default(),
             preparer: None,
             flat: Vec::new(),
             out: Vec::new(),
@@ -236,13 +261,19 @@ impl Store {
                 let (offset, bytes) = (sector * SECTOR as u64, sectors * SECTOR as u64);
                 tracing::warn!(file = %segment.name, offset, bytes, "an unfinished group was cut off the end of the log");
                 cut = Some(Cut { file: segment.name.clone(), offset, bytes });
-                store.sweep()?;
             }
             if let Some((number, at, sectors)) = last_group {
                 store.rewrite(number, at, sectors)?;
             }
         }
-        store.keep_spares(spares)?;
+        let least = store.next_bytes(store.current().sectors);
+        for name in spares {
+            let length = store.disk.open(&name).and_then(|file| file.len());
+            let bytes = length.map_err(|error| store.stop("asking the length of", &name, &error))?;
+            if !keep_spare(&store.spares, store.options.spares_kept, least, &name, bytes) {
+                store.disk.remove(&name).map_err(|error| store.stop("removing", &name, &error))?;
+            }
+        }
         if store.options.prepare_ahead {
             store.preparer = Some(Preparer::start(store.disk.clone(), store.spares.clone(), store.stopped.clone())?);
             store.order_ahead();
@@ -303,6 +334,14 @@ impl Store {
         Ok(self.last_index)
     }
 
+    /// Whether it still takes entries.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFailed`]: it never will again. [`ErrorKind::Forked`].
+    pub fn check(&self) -> Result<()> {
+        self.usable()
+    }
+
     /// The index of the last entry; 0 before the first.
     pub fn last_index(&self) -> u64 {
         self.last_index
@@ -321,8 +360,7 @@ impl Store {
     /// A writer for a snapshot of the state right after entry `index`, for another thread to use while appends go on.
     ///
     /// # Errors
-    /// [`ErrorKind::BadArguments`]: no such entry, or a newer snapshot exists. [`ErrorKind::InvalidState`]: that snapshot is
-    /// being written. [`ErrorKind::DiskFull`], [`ErrorKind::DiskFailed`].
+    /// [`ErrorKind::BadArguments`]: no such entry, or a newer snapshot exists. [`ErrorKind::DiskFailed`].
     pub fn snapshot_writer(&self, index: u64) -> Result<SnapshotWriter> {
         self.usable()?;
         let newest = self.snapshots.last().copied().unwrap_or(0);
@@ -330,14 +368,15 @@ impl Store {
             let text = format!("snapshot at {index}: the log ends with entry {}, the newest snapshot with {newest}", self.last_index);
             return Err(Error::new(ErrorKind::BadArguments, text));
         }
-        SnapshotWriter::new(self.disk.clone(), self.stopped.clone(), index, self.entry_bytes)
+        Ok(SnapshotWriter::new(self.disk.clone(), self.stopped.clone(), index, self.entry_bytes))
     }
 
-    /// Takes note of a finished snapshot, and lets go of the snapshots and segments that are no longer needed.
+    /// Takes note of a finished snapshot. Touches no file: what it made needless is the caller's to discard, where no
+    /// append has to wait for it.
     ///
     /// # Errors
     /// [`ErrorKind::DiskFailed`]: the store writes no more.
-    pub fn snapshot_finished(&mut self, done: SnapshotDone) -> Result<()> {
+    pub fn snapshot_finished(&mut self, done: SnapshotDone) -> Result<Retired> {
         self.usable()?;
         if let Err(at) = self.snapshots.binary_search(&done.index) {
             self.snapshots.insert(at, done.index);
@@ -345,29 +384,26 @@ impl Store {
         self.damaged.retain(|index| *index != done.index);
         self.snapshot_entry_bytes = self.snapshot_entry_bytes.max(done.entry_bytes);
         let excess = self.snapshots.len().saturating_sub(self.options.snapshots_kept.max(1));
-        let mut going: Vec<u64> = self.snapshots.drain(..excess).filter(|index| *index > 0).collect();
-        going.append(&mut self.damaged);
-        for index in &going {
-            let name = snapshot_name(*index);
-            self.disk.remove(&name).map_err(|error| self.stop("removing", &name, &error))?;
-        }
-        if !going.is_empty() {
-            self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
-        }
+        let mut snapshots: Vec<u64> = self.snapshots.drain(..excess).filter(|index| *index > 0).collect();
+        snapshots.append(&mut self.damaged);
         let oldest = self.snapshots.first().copied().unwrap_or(0);
-        let mut unused = Vec::new();
+        let mut segments = Vec::new();
         while self.segments.iter().skip(1).find_map(|later| later.first_index).is_some_and(|first| first <= oldest + 1) {
-            let Some(segment) = self.segments.pop_front() else { break };
-            let spare = spare_name(segment.epoch);
-            self.disk.rename(&segment.name, &spare).map_err(|error| self.stop("renaming", &segment.name, &error))?;
-            unused.push(spare);
+            segments.extend(self.segments.pop_front());
         }
-        if unused.is_empty() {
-            return Ok(());
+        {
+            let mut leaving = self.leaving.files.lock();
+            leaving.snapshots.extend(snapshots);
+            leaving.segments.extend(segments);
         }
-        // Durable before a header is written anew: a segment of the log must never be found half made over.
-        self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
-        self.keep_spares(unused)
+        Ok(Retired {
+            disk: self.disk.clone(),
+            stopped: self.stopped.clone(),
+            spares: self.spares.clone(),
+            spares_kept: self.options.spares_kept,
+            spare_bytes: self.next_bytes(self.current().sectors),
+            leaving: self.leaving.clone(),
+        })
     }
 
     fn usable(&self) -> Result<()> {
@@ -407,15 +443,12 @@ impl Store {
 
     /// Zeroes what an unfinished group left, so that nothing of it can stand behind a later one.
     fn sweep(&mut self) -> Result<()> {
-        let (sectors, at) = (self.littered, self.sector * SECTOR as u64);
-        let segment = self.current();
-        let zeros = vec![0; sectors.min(GROUP_SECTORS_MAX as u64 + 1) as usize * SECTOR];
-        if let Err(error) = segment.file.write_at(&zeros, at) {
-            let name = &segment.name;
-            return Err(if is_full(&error) { disk_error(&*self.disk, "zeroing", name, &error) } else { self.stop("zeroing", name, &error) });
+        let name = &self.current().name;
+        match zero(self.current(), self.sector, self.littered) {
+            Err((what @ "zeroing", error)) if is_full(&error) => return Err(disk_error(&*self.disk, what, name, &error)),
+            Err((what, error)) => return Err(self.stop(what, name, &error)),
+            Ok(()) => self.littered = 0,
         }
-        segment.file.sync_data().map_err(|error| self.stop("syncing", &segment.name, &error))?;
-        self.littered = 0;
         Ok(())
     }
 
@@ -481,28 +514,117 @@ impl Store {
         }
         Err(Error::new(ErrorKind::SystemError, "no segment has room for the group"))
     }
+}
 
-    /// Keeps files out of use for the log to use again, as many as are of use, and removes the others.
-    fn keep_spares(&self, names: Vec<String>) -> Result<()> {
-        let mut removed = false;
-        for name in names {
-            let file = self.disk.open(&name).map_err(|error| self.stop("opening", &name, &error))?;
-            let bytes = file.len().map_err(|error| self.stop("asking the length of", &name, &error))?;
-            let of_use = bytes % SECTOR as u64 == 0 && bytes >= self.next_bytes(self.current().sectors);
-            let mut spares = self.spares.lock();
-            if of_use && spares.len() < self.options.spares_kept {
-                spares.push((name, bytes));
-                continue;
-            }
-            drop(spares);
-            self.disk.remove(&name).map_err(|error| self.stop("removing", &name, &error))?;
-            removed = true;
+/// Files that are needed no more and still have their names.
+#[derive(Default)]
+struct Leaving {
+    files: Mutex<LeavingFiles>,
+    /// Held by whoever is at it: segments go oldest first, or a crash would find a gap between those that are left.
+    turn: Mutex<()>,
+}
+
+/// Oldest first.
+#[derive(Default)]
+struct LeavingFiles {
+    snapshots: VecDeque<u64>,
+    segments: VecDeque<Segment>,
+}
+
+/// What snapshots made needless. Dropped as it is, that stays on the disk until the next one is discarded.
+#[must_use = "the files are still there"]
+pub struct Retired {
+    disk: Arc<dyn Disk>,
+    stopped: Arc<AtomicBool>,
+    spares: Arc<Spares>,
+    spares_kept: usize,
+    /// The least length with which a segment is of use again.
+    spare_bytes: u64,
+    leaving: Arc<Leaving>,
+}
+
+impl Retired {
+    /// Keeps the segments that the log can use again and gives the rest back to the disk, a little at a time: the
+    /// file system frees a large file in one go, and a group's sync waits for it meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFailed`]: the store writes no more. [`ErrorKind::DiskFull`]: what is left stays for another time.
+    pub fn discard(self) -> Result<()> {
+        let disk = &*self.disk;
+        let _turn = self.leaving.turn.lock();
+        let mut doomed = Vec::new();
+        loop {
+            let Some(index) = self.leaving.files.lock().snapshots.front().copied() else { break };
+            // A snapshot with its own name is whole: not so from here on.
+            let (name, old) = (snapshot_name(index), format!("{}{OLD}", snapshot_name(index)));
+            disk.rename(&name, &old).map_err(|error| self.stop("renaming", &name, &error))?;
+            self.leaving.files.lock().snapshots.pop_front();
+            doomed.push(old);
         }
-        if removed {
-            self.disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
+        let mut unused = Vec::new();
+        loop {
+            let first = self.leaving.files.lock().segments.front().map(|segment| (segment.epoch, segment.name.clone(), segment.file.len()));
+            let Some((epoch, name, bytes)) = first else { break };
+            let bytes = bytes.map_err(|error| self.stop("asking the length of", &name, &error))?;
+            let spare = spare_name(epoch);
+            disk.rename(&name, &spare).map_err(|error| self.stop("renaming", &name, &error))?;
+            self.leaving.files.lock().segments.pop_front();
+            unused.push((spare, bytes));
+        }
+        if doomed.is_empty() && unused.is_empty() {
+            return Ok(());
+        }
+        // Durable before anything in them changes: neither is to be found half made over under a name that counts.
+        disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error))?;
+        for (name, bytes) in unused {
+            if !keep_spare(&self.spares, self.spares_kept, self.spare_bytes, &name, bytes) {
+                doomed.push(name);
+            }
+        }
+        for name in &doomed {
+            self.shrink(name)?;
+            disk.remove(name).map_err(|error| self.stop("removing", name, &error))?;
+        }
+        if doomed.is_empty() { Ok(()) } else { disk.sync_dir().map_err(|error| self.stop("syncing", ".", &error)) }
+    }
+
+    /// Shortens a file to nothing, each step on the disk before the next.
+    fn shrink(&self, name: &str) -> Result<()> {
+        let file = self.disk.open(name).map_err(|error| self.stop("opening", name, &error))?;
+        let mut bytes = file.len().map_err(|error| self.stop("asking the length of", name, &error))?;
+        while bytes > SHRINK_BYTES {
+            bytes -= SHRINK_BYTES;
+            file.truncate(bytes).map_err(|error| self.stop("shortening", name, &error))?;
+            file.sync_data().map_err(|error| self.stop("syncing", name, &error))?;
         }
         Ok(())
     }
+
+    /// Stops the store for good, unless only space is missing.
+    fn stop(&self, what: &str, name: &str, error: &std::io::Error) -> Error {
+        if is_full(error) && what != "syncing" {
+            return disk_error(&*self.disk, what, name, error);
+        }
+        self.stopped.store(true, Ordering::SeqCst);
+        disk_failed(&*self.disk, what, name, error)
+    }
+}
+
+/// Keeps a file out of use for the log to use again, unless it is of no use.
+fn keep_spare(spares: &Spares, kept: usize, least: u64, name: &str, bytes: u64) -> bool {
+    let mut spares = spares.lock();
+    let keep = bytes.is_multiple_of(SECTOR as u64) && bytes >= least && spares.len() < kept;
+    if keep {
+        spares.push((name.to_owned(), bytes));
+    }
+    keep
+}
+
+/// Zeroes sectors from `at` on, on the disk when this returns; else what could not be done, and why.
+fn zero(segment: &Segment, at: u64, sectors: u64) -> std::result::Result<(), (&'static str, std::io::Error)> {
+    let zeros = vec![0; sectors.min(GROUP_SECTORS_MAX as u64 + 1) as usize * SECTOR];
+    segment.file.write_at(&zeros, at * SECTOR as u64).map_err(|error| ("zeroing", error))?;
+    segment.file.sync_data().map_err(|error| ("syncing", error))
 }
 
 /// Bytes of the whole sectors that hold `bytes`, of which there are at least two.
@@ -607,10 +729,8 @@ impl Preparer {
                 }
             }
         };
-        let thread = std::thread::Builder::new()
-            .name("folkmoot-log".to_owned())
-            .spawn(run)
-            .map_err(|error| Error::new(ErrorKind::SystemError, format!("starting the log's thread: {error}")))?;
+        let thread =
+            folkmoot_sys::spawn("fm-segment", run).map_err(|error| Error::new(ErrorKind::SystemError, format!("starting the log's thread: {error}")))?;
         Ok(Self { shared, thread: Some(thread), generation: folkmoot_sys::generation() })
     }
 

@@ -102,7 +102,7 @@ fn snapshot(store: &mut Store, entries: &[Vec<u8>]) -> Result<()> {
         writer.record(entry)?;
     }
     let done = writer.finish()?;
-    store.snapshot_finished(done)?;
+    store.snapshot_finished(done)?.discard()?;
     assert_eq!(store.bytes_since_snapshot(), 0);
     assert_eq!(store.entries_since_snapshot(), 0);
     Ok(())
@@ -397,6 +397,30 @@ fn a_lost_sector_before_the_last_group_is_damage() {
     }
 }
 
+/// A sector that rotted behind the end holds nothing; the log that grows up to it must not be refused for it.
+#[test]
+fn rot_behind_the_end_does_not_wait_for_the_log_to_reach_it() {
+    for rotten in 3..16 {
+        let disk = SimulatedDisk::new(1);
+        let roomy = StoreOptions { first_segment_bytes: 16 * 512, segment_bytes: 16 * 512, ..options() };
+        let mut opened = open(disk.disk(), roomy.clone()).unwrap();
+        opened.store.append(&[vec![1; 100]]).unwrap();
+        drop(opened);
+        assert!(disk.rot("log-00000001", rotten * 512 + 5, 3));
+        let mut opened = open(disk.disk(), roomy.clone()).unwrap();
+        assert_eq!((opened.entries.len(), &opened.recovery.cut), (1, &None), "nothing was cut: nothing was there");
+        for number in 2..30 {
+            opened.store.append(&[vec![number; 100]]).unwrap();
+            opened.entries.push(vec![number; 100]);
+            let copy = SimulatedDisk::new(1);
+            for name in disk.list().unwrap() {
+                copy.put(&name, &disk.contents(&name).unwrap());
+            }
+            assert_eq!(open(copy.disk(), roomy.clone()).unwrap().entries, opened.entries, "sector {rotten}, entry {number}");
+        }
+    }
+}
+
 #[test]
 fn a_missing_segment_is_damage() {
     let clean = SimulatedDisk::new(1);
@@ -436,6 +460,80 @@ fn a_damaged_snapshot_gives_way_to_an_older_one() {
     let error = open(disk.disk(), options()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains(&newest), "{error}");
+}
+
+/// Wherever the power goes while files are given back: all entries are found, and no half of a snapshot is relied on.
+#[test]
+fn a_crash_while_files_are_given_back_loses_nothing() {
+    // Few entries of the log are left, so the snapshots count; spares are not kept, so segments go the same way.
+    let options = StoreOptions { spares_kept: 0, ..options() };
+    let (mut half, mut gone, mut shorter) = (0, 0, 0);
+    for seed in 0..24 {
+        for point in 0.. {
+            let disk = SimulatedDisk::new(seed);
+            let mut opened = open(disk.disk(), options.clone()).unwrap();
+            let mut retired = None;
+            for round in 0..3_u8 {
+                for number in 0..6 {
+                    let group = [vec![round * 16 + number; 900]];
+                    opened.store.append(&group).unwrap();
+                    opened.entries.extend(group);
+                }
+                let mut writer = opened.store.snapshot_writer(opened.entries.len() as u64).unwrap();
+                opened.entries.iter().for_each(|entry| writer.record(entry).unwrap());
+                let done = writer.finish().unwrap();
+                retired = Some(opened.store.snapshot_finished(done).unwrap());
+            }
+            let name = format!("snapshot-{:016x}", 6);
+            let whole = disk.contents(&name).unwrap().len();
+            disk.stop_at(disk.operations() + point);
+            let through = retired.unwrap().discard().is_ok();
+            drop(opened.store);
+            let disk = disk.crash();
+            if let Some(left) = disk.contents(&format!("{name}.old")) {
+                half += usize::from(left.len() < whole);
+            } else if let Some(left) = disk.contents(&name) {
+                assert_eq!(left.len(), whole, "seed {seed}, {point}: what has its own name is whole");
+            } else {
+                gone += 1;
+            }
+            let spares = disk.list().unwrap().into_iter().filter(|name| name.starts_with("spare-"));
+            shorter += spares.filter(|name| disk.contents(name).unwrap().len() < 8 * 512).count();
+            let again = open(disk.disk(), options.clone()).unwrap_or_else(|error| panic!("seed {seed}, {point}: {error}"));
+            assert!(again.entries == opened.entries, "seed {seed}, {point}");
+            drop(again);
+            assert!(disk.list().unwrap().iter().all(|name| !name.ends_with(".old")), "seed {seed}, {point}: cleaned up");
+            // What is left stands on snapshots that are whole: without the newest, too.
+            disk.rot(&format!("snapshot-{:016x}", 18), 700, 1);
+            let again = open(disk.disk(), options.clone()).unwrap_or_else(|error| panic!("seed {seed}, {point}, without the newest: {error}"));
+            assert!(again.entries == opened.entries, "seed {seed}, {point}, without the newest");
+            if through {
+                break;
+            }
+        }
+    }
+    assert!(half > 20 && gone > 20 && shorter > 20, "half {half}, gone {gone}, shorter segments {shorter}");
+}
+
+#[test]
+fn a_disk_that_fails_while_files_are_given_back_stops_the_store() {
+    for more in 0..2 {
+        let disk = SimulatedDisk::new(1);
+        let mut opened = open(disk.disk(), options()).unwrap();
+        let mut retired = Vec::new();
+        for number in 0..3_u8 {
+            opened.store.append(&[vec![number; 3000]]).unwrap();
+            opened.entries.push(vec![number; 3000]);
+            let mut writer = opened.store.snapshot_writer(opened.entries.len() as u64).unwrap();
+            opened.entries.iter().for_each(|entry| writer.record(entry).unwrap());
+            let done = writer.finish().unwrap();
+            retired.push(opened.store.snapshot_finished(done).unwrap());
+        }
+        disk.fail_sync(more);
+        assert_eq!(retired.pop().unwrap().discard().unwrap_err().kind(), ErrorKind::DiskFailed);
+        assert_eq!(opened.store.append(&[vec![1]]).unwrap_err().kind(), ErrorKind::DiskFailed);
+        assert!(open(disk.crash().disk(), options()).unwrap().entries == opened.entries);
+    }
 }
 
 /// Segments are used again, their length does not grow without bound, and what they held before stays gone.
@@ -492,8 +590,11 @@ fn abandoned_snapshots_leave_nothing() {
     let mut store = open(disk.disk(), options()).unwrap().store;
     store.append(&[vec![1]]).unwrap();
     let mut writer = store.snapshot_writer(1).unwrap();
-    assert_eq!(store.snapshot_writer(1).err().unwrap().kind(), ErrorKind::InvalidState);
     writer.record(&[1; 100_000]).unwrap();
+    let mut second = store.snapshot_writer(1).unwrap();
+    assert_eq!(second.record(&[1; 100_000]).unwrap_err().kind(), ErrorKind::InvalidState);
+    second.abandon();
+    assert!(disk.list().unwrap().iter().any(|name| name.starts_with("snapshot")), "the first one's file is the first one's");
     writer.abandon();
     assert!(disk.list().unwrap().iter().all(|name| !name.starts_with("snapshot")));
     assert_eq!(store.snapshot_writer(2).err().unwrap().kind(), ErrorKind::BadArguments);
@@ -587,7 +688,7 @@ fn a_real_directory_is_held_by_one() {
             });
             let group = vec![b"meanwhile".to_vec()];
             opened.store.append(&group).unwrap();
-            opened.store.snapshot_finished(thread.join().unwrap()).unwrap();
+            opened.store.snapshot_finished(thread.join().unwrap()).unwrap().discard().unwrap();
             assert_eq!(opened.store.entries_since_snapshot(), 1);
             assert_eq!(opened.store.bytes_since_snapshot(), 9);
             // The next snapshot is at a later index than the entries below: keep the numbering equal.

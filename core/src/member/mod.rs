@@ -38,11 +38,22 @@ impl Member {
     /// `BadArguments`; `InUse` names the process that has the directory; `Corrupt` names file and offset.
     pub fn open(target: &str) -> Result<Member> {
         let target = target::Target::parse(target)?;
-        let member = Member { engine: Engine::open(&target)? };
+        let member = Member { engine: Engine::open(&target, None)? };
         for address in &target.listen {
             member.listen(address)?;
         }
         Ok(member)
+    }
+
+    /// Opens a member on a disk that fails when it is told to. `options` are those of a target, `time=virtual` too.
+    ///
+    /// # Errors
+    /// As [`Member::open`].
+    #[cfg(feature = "simulation")]
+    pub fn open_on(disk: &crate::log::SimulatedDisk, options: &str) -> Result<Member> {
+        let mut target = target::Target::parse(&format!("memory:?{options}"))?;
+        target.ground = target::Ground::Directory("simulated".into());
+        Ok(Member { engine: Engine::open(&target, Some(disk.disk()))? })
     }
 
     /// Opens a session.
@@ -55,7 +66,7 @@ impl Member {
     /// znodes go, before this returns.
     ///
     /// # Errors
-    /// `InvalidState` unless the target said `time=virtual`.
+    /// `InvalidState` unless the target said `time=virtual`; `WouldDeadlock` inside a [`Completion`].
     pub fn advance(&self, ms: u64) -> Result<()> {
         self.engine.advance(ms)
     }
@@ -66,6 +77,9 @@ impl Member {
     }
 
     /// Writes a snapshot now and waits until it is on disk. Nothing to do in memory.
+    ///
+    /// # Errors
+    /// `DiskFull`, `DiskFailed`, `Closed`; `WouldDeadlock` inside a [`Completion`].
     pub fn snapshot(&self) -> Result<()> {
         self.engine.snapshot()
     }
@@ -87,6 +101,15 @@ impl Member {
         self.engine.listen(address, options)
     }
 
+    /// Opens the admin door at `address`: ZooKeeper's `/commands/...` as JSON, and `/metrics`. Without a token in `options`
+    /// only at a loopback address. Returns where it listens.
+    ///
+    /// # Errors
+    /// As [`Member::listen`]; `BadArguments` for an address that others can reach when there is no token.
+    pub fn admin(&self, address: &str, options: crate::admin::http::Options) -> Result<std::net::SocketAddr> {
+        self.engine.admin(address, options)
+    }
+
     /// Where it listens, in the order in which that began.
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
         self.engine.addresses()
@@ -97,7 +120,11 @@ impl Member {
         self.engine.recovery()
     }
 
-    /// Closes the member: sessions end, threads stop, files are closed, before this returns.
+    /// Closes the member: sessions end, threads stop, files are closed, before this returns. Handles
+    /// answer `Closed` from then on; closing again is no error.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` inside a [`Completion`]: it would wait for the thread that it is on.
     pub fn close(&self) -> Result<()> {
         self.engine.close()
     }

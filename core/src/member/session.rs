@@ -286,6 +286,9 @@ impl Session {
     }
 
     /// [`Session::close`], blocking this thread.
+    ///
+    /// # Errors
+    /// `WouldDeadlock` inside a [`Completion`], as all that ends in `_blocking`; `Forked`, `Closed`.
     pub fn close_blocking(&self) -> Result<()> {
         may_wait()?;
         let (call, done) = Call::pair();

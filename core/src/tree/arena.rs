@@ -9,6 +9,7 @@
 use crate::ids::Zxid;
 use crate::request::{Acl, CONTAINER_OWNER, Data, Stat, TTL_OWNER_MARK};
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -239,7 +240,7 @@ impl Index {
         Some(if rest.is_empty() { self.seed } else { rest.split('/').fold(self.seed, Self::child) })
     }
 
-    pub(super) fn insert(&mut self, hash: u64, id: u32) {
+    fn insert(&mut self, hash: u64, id: u32) {
         let tag = (hash as u32, id);
         self.tables[(hash >> 56) as usize].insert_unique(spread(&tag), tag, spread);
     }
@@ -247,6 +248,22 @@ impl Index {
     pub(super) fn insert_path(&mut self, path: &str, id: u32) {
         if let Some(hash) = self.hash(path) {
             self.insert(hash, id);
+        }
+    }
+
+    /// Inserts what was not checked before; false if there is a znode with that path already.
+    pub(super) fn insert_new(&mut self, arena: &Arena, hash: u64, id: u32) -> bool {
+        let (tag, znode) = ((hash as u32, id), arena.get(id));
+        let same = |other: &(u32, u32)| {
+            let there = arena.get(other.1);
+            other.0 == tag.0 && there.parent == znode.parent && there.name == znode.name
+        };
+        match self.tables[(hash >> 56) as usize].entry(spread(&tag), same, spread) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(tag);
+                true
+            }
         }
     }
 

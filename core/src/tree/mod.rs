@@ -231,6 +231,11 @@ impl Tree {
         self.ttls.first().map(|(due, _)| due.saturating_add(1))
     }
 
+    /// Sessions that own ephemerals.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = i64> {
+        self.ephemerals.keys().copied()
+    }
+
     /// Whether a session owns any ephemeral.
     pub fn owns_any(&self, session: i64) -> bool {
         self.ephemerals.contains_key(&session)

@@ -27,20 +27,29 @@ pub fn validate(path: &str) -> Result<()> {
     }
     let mut offset = 1;
     for name in path[1..].split('/') {
-        if name.is_empty() {
-            return bad("an empty name", offset);
-        }
-        if name == "." || name == ".." {
-            return bad("a relative name", offset);
-        }
-        for (at, c) in name.char_indices() {
-            if matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' | '\u{10000}'..) {
-                return bad("a character that is not allowed", offset + at);
-            }
+        if let Some((reason, at)) = wrong_with(name) {
+            return bad(reason, offset + at);
         }
         offset += name.len() + 1;
     }
     Ok(())
+}
+
+/// Whether a znode can have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.contains('/') && wrong_with(name).is_none()
+}
+
+/// Why no path can have this between two slashes, and from which byte on.
+fn wrong_with(name: &str) -> Option<(&'static str, usize)> {
+    if name.is_empty() {
+        return Some(("an empty name", 0));
+    }
+    if name == "." || name == ".." {
+        return Some(("a relative name", 0));
+    }
+    let is_wrong = |c| matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' | '\u{10000}'..);
+    name.find(is_wrong).map(|at| ("a character that is not allowed", at))
 }
 
 /// The parent's path and the last name: `/a/b` is (`/a`, `b`), `/a` is (`/`, `a`). None without a slash.

@@ -35,6 +35,14 @@ impl Tree {
         Ok((&znode.data, znode.stat()))
     }
 
+    /// Whether someone has all of `perms` to a znode; false if there is none.
+    pub fn permits(&self, path: &str, perms: u32, who: &Requester) -> bool {
+        self.find(path).is_some_and(|id| {
+            let list = self.acls.get(self.arena.get(id).acl);
+            (0..5).map(|bit| perms & 1 << bit).filter(|perm| *perm != 0).all(|perm| acl::allows(list, perm, &who.identities))
+        })
+    }
+
     /// Stat, whoever asks; none if there is no such znode.
     pub fn stat(&self, path: &str) -> Option<Stat> {
         self.find(path).map(|id| self.arena.get(id).stat())

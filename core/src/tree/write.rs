@@ -13,7 +13,8 @@ use crate::limits::TTL_MS_MAX;
 use crate::request::{Acl, CONTAINER_OWNER, Change, CreateMode, Data, EventKind, Reply, Request, Requester, TTL_OWNER_MARK, perms};
 use std::sync::Arc;
 
-const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
+/// What is there in every tree.
+pub(super) const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
 
 /// What a write is told from outside.
 pub(crate) struct Context<'a> {

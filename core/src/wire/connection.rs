@@ -12,12 +12,13 @@
 
 use super::frame::{self, Frame};
 use super::records::{self, Ask, Connect, Connected, Form, op};
+use super::sasl::{Exchange, NONCE_BYTES, Step};
 use super::server::Door;
 use super::ticket::{Kind, Ticket};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
+use crate::limits::IDENTITIES_MAX;
 use crate::limits::{CONNECTION_EVENT_BYTES_MAX, CONNECTION_IN_FLIGHT_MAX, CONNECTION_OUT_BYTES, CONNECTION_QUEUED_BYTES_MAX, CONNECTION_QUEUED_READS_MAX};
-use crate::limits::{FRAME_BYTES_MAX, IDENTITIES_MAX};
 use crate::member::engine::{Asker, Item, Listener, Reading, SessionCore, Work};
 use crate::request::{Acl, Event, Identity, Reply, Request, Requester, SessionState, perms};
 use crate::tree::acl;
@@ -53,6 +54,17 @@ pub(super) struct Facts {
     pub(super) latency_sum: AtomicI64,
 }
 
+impl Facts {
+    /// Starts the books anew.
+    pub(super) fn reset(&self) {
+        self.received.store(0, Ordering::Relaxed);
+        self.sent.store(0, Ordering::Relaxed);
+        self.latency_min.store(i64::MAX, Ordering::Relaxed);
+        self.latency_max.store(0, Ordering::Relaxed);
+        self.latency_sum.store(0, Ordering::Relaxed);
+    }
+}
+
 /// The session that a connection serves.
 #[derive(Clone)]
 pub(super) struct Attached {
@@ -72,6 +84,8 @@ struct Out {
     waker: Option<Waker>,
     identities: Arc<[Identity]>,
     attached: Option<Attached>,
+    /// SASL under way.
+    sasl: Option<Box<Exchange>>,
     /// The session opens; who is told by an answer.
     opening: Option<Attached>,
     /// Nothing more is read; the connection ends when everything has been answered and written.
@@ -188,6 +202,8 @@ impl Connection {
         let core = &self.door.core;
         let Ok(connect) = Connect::read(body) else { return false };
         self.count_in();
+        self.door.stats.connects.fetch_add(1, Ordering::Relaxed);
+        self.facts.last_op.store(i64::from(op::CREATE_SESSION), Ordering::Relaxed);
         let (shortest, longest) = (self.door.options.shortest_timeout_ms(), self.door.options.longest_timeout_ms());
         let timeout_ms = u32::try_from(connect.timeout_ms).unwrap_or(0).clamp(shortest, longest);
         // Whoever has seen more than we have must not be shown the past.
@@ -210,6 +226,7 @@ impl Connection {
         }
         match core.attach(connect.session, &connect.password, timeout_ms, listener) {
             Ok(Some((session, watcher))) => {
+                self.door.stats.resumed.fetch_add(1, Ordering::Relaxed);
                 let mut out = self.out.lock();
                 let attached = Attached { core: session, watcher };
                 self.write_connected(&mut out, &attached, knows_read_only);
@@ -259,7 +276,7 @@ impl Connection {
             core.hear(&attached.core);
             let mut batch = Batch::new(self, &reading, &mut out, &attached, now);
             while batch.out.has_room() {
-                match frame::split(rest, FRAME_BYTES_MAX) {
+                match frame::split(rest, self.door.options.frame_bytes_max) {
                     Frame::Whole(body, after) => {
                         rest = after;
                         batch.request(body, &mut items);
@@ -416,6 +433,7 @@ impl<'a, 'b> Batch<'a, 'b> {
         let door = &self.connection.door;
         let shown = match scheme {
             "ip" => Ok(vec![ip_identity(&self.connection.peer)]),
+            "digest" if !door.options.digest_scheme => Err(Error::new(ErrorKind::AuthFailed, "the scheme digest is off")),
             _ => acl::authenticate(scheme, credential, door.options.super_digest.as_deref()),
         };
         if shown.is_ok_and(|shown| self.show(shown)) {
@@ -431,7 +449,9 @@ impl<'a, 'b> Batch<'a, 'b> {
         let mut all = self.who.identities.to_vec();
         for identity in shown {
             if !all.contains(&identity) {
-                all.push(identity);
+                // What comes with the connection stays last: so `whoAmI` lists them in ZooKeeper's order.
+                let at = all.iter().position(|other| matches!(other.scheme.as_str(), "ip" | "x509")).unwrap_or(all.len());
+                all.insert(at, identity);
             }
         }
         if all.len() > IDENTITIES_MAX {
@@ -442,10 +462,43 @@ impl<'a, 'b> Batch<'a, 'b> {
         true
     }
 
-    fn sasl(&mut self, xid: i32, _token: &[u8]) {
+    fn sasl(&mut self, xid: i32, token: &[u8]) {
         self.answered += 1;
-        // Without users there is no mechanism, and ZooKeeper answers with nothing.
-        records::sasl_reply(&mut self.out.bytes, xid, 0, None);
+        let door = &self.connection.door;
+        let options = &door.options;
+        if options.sasl_users.is_empty() {
+            // Without users there is no mechanism, and ZooKeeper answers with nothing.
+            return records::sasl_reply(&mut self.out.bytes, xid, 0, None);
+        }
+        // A client may try again on the same connection: with an exchange of its own.
+        let exchange = match self.out.sasl.take() {
+            Some(exchange) => Ok(exchange),
+            None => nonce().map(|nonce| Box::new(Exchange::new(nonce))),
+        };
+        let step = exchange.and_then(|mut exchange| exchange.step(&options.sasl_users, token).map(|step| (exchange, step)));
+        let is_good = match step {
+            Ok((exchange, Step { token, user: None })) => {
+                self.out.sasl = Some(exchange);
+                records::sasl_reply(&mut self.out.bytes, xid, 0, Some(&token));
+                true
+            }
+            Ok((_, Step { token, user: Some(user) })) => {
+                let is_super = options.super_user.as_ref() == Some(&user);
+                let mut shown = vec![Identity::new("sasl", user)];
+                if is_super {
+                    shown.push(Identity::new("super", ""));
+                }
+                records::sasl_reply(&mut self.out.bytes, xid, 0, Some(&token));
+                self.show(shown)
+            }
+            Err(_) => false,
+        };
+        if !is_good {
+            door.stats.auth_failed.fetch_add(1, Ordering::Relaxed);
+            let kind = if options.require_sasl { ErrorKind::AuthRequired } else { ErrorKind::AuthFailed };
+            records::sasl_reply(&mut self.out.bytes, xid, kind as i32, None);
+            self.out.closing = true;
+        }
     }
 
     fn finish(self) {
@@ -464,6 +517,12 @@ impl<'a, 'b> Batch<'a, 'b> {
             facts.last_op.store(i64::from(self.last.1), Ordering::Relaxed);
         }
     }
+}
+
+fn nonce() -> Result<[u8; NONCE_BYTES]> {
+    let mut nonce = [0; NONCE_BYTES];
+    getrandom::fill(&mut nonce).map_err(|error| Error::new(ErrorKind::SystemError, format!("no random numbers: {error}")))?;
+    Ok(nonce)
 }
 
 /// The identity that comes with a connection.

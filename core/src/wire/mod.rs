@@ -4,12 +4,18 @@
 
 #[cfg(feature = "member")]
 mod connection;
+#[cfg(feature = "member")]
+pub(crate) mod facts;
 pub mod frame;
 pub mod options;
 pub mod records;
 #[cfg(feature = "member")]
+pub mod sasl;
+#[cfg(feature = "member")]
 pub(crate) mod server;
 #[cfg(feature = "member")]
 pub(crate) mod ticket;
+#[cfg(feature = "member")]
+pub mod tls;
 
 pub use options::{ClientCertificate, Options, Tls};

@@ -2,7 +2,7 @@
 //!
 //! Not here: reading them from a `zoo.cfg` (`config`), what they do (`server`, `admin`).
 
-use crate::limits::{CONNECTIONS_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED};
+use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +23,10 @@ pub struct Options {
     pub handshake_timeout: Duration,
     /// The four-letter words that are answered; `*` for all.
     pub four_letter_words: Vec<String>,
+    /// Bytes of a request as ZooKeeper counts them (`jute.maxbuffer`).
+    pub frame_bytes_max: usize,
+    /// Whether the scheme `digest` is known (`DigestAuthenticationProvider.enabled`).
+    pub digest_scheme: bool,
     /// The `user:hash` that is also `super`.
     pub super_digest: Option<String>,
     /// The subject name (RFC 2253) that is also `super` when a certificate shows it.
@@ -50,7 +54,7 @@ pub struct Tls {
     pub certificates: PathBuf,
     /// Its private key, PEM; may be the same file.
     pub key: PathBuf,
-    /// The authorities that clients' certificates must come from, PEM; none: certificates are not asked for.
+    /// The authorities that clients' certificates must come from, PEM; without, none can be asked for.
     pub client_authorities: Option<PathBuf>,
     /// Whether clients must show one.
     pub client_certificate: ClientCertificate,
@@ -80,6 +84,8 @@ impl Default for Options {
             max_connections: 0,
             handshake_timeout: Duration::from_secs(10),
             four_letter_words: vec!["srvr".into()],
+            frame_bytes_max: FRAME_BYTES_MAX,
+            digest_scheme: true,
             super_digest: None,
             super_x509: None,
             extended_types: true,
@@ -94,6 +100,19 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Settings from lines in the syntax of `zoo.cfg`, such as `tickTime=500` and `4lw.commands.whitelist=*`. What is not said
+    /// is as `folkmoot serve` has it: a tick of 2000 ms, for one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadArguments`](crate::ErrorKind::BadArguments) names the line of a setting that is wrong, or that a listener does not have.
+    pub fn from_settings(text: &str) -> crate::Result<Self> {
+        let config = crate::config::parse("settings", text.as_bytes())?;
+        if let Some(ignored) = config.ignored.iter().find(|ignored| !ignored.harmless) {
+            return Err(crate::Error::new(crate::ErrorKind::BadArguments, format!("settings: {ignored}")));
+        }
+        Ok(config.options)
+    }
+
     /// Shortest session timeout granted, in milliseconds.
     pub fn shortest_timeout_ms(&self) -> u32 {
         self.min_session_timeout_ms.unwrap_or(self.tick_ms.saturating_mul(SESSION_TICKS_MIN))

@@ -479,6 +479,7 @@ pub fn data_reply(out: &mut Vec<u8>, xid: i32, zxid: Zxid, data: Option<&[u8]>, 
 pub fn wire_code(kind: ErrorKind) -> i32 {
     match kind {
         ErrorKind::LimitExceeded => ErrorKind::BadArguments as i32,
+        ErrorKind::Closed => ErrorKind::SessionExpired as i32,
         // What is our own does not reach them.
         kind if kind as i32 <= -1000 => ErrorKind::SystemError as i32,
         kind => kind as i32,

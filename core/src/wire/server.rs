@@ -6,10 +6,14 @@
 //! Not here: what a connection says (`connection`), what its requests do (`member`).
 
 use super::connection::{Connection, Next, ip_identity};
+use super::facts::Facts;
 use super::frame::{self, Frame};
 use super::options::Options;
+use super::tls::{self, Accepted, Acceptor};
+use crate::admin::view;
+use crate::admin::words::{self, AllowList, Word};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX, LISTEN_BACKLOG};
+use crate::limits::{HANDSHAKE_BYTES_MAX, LISTEN_BACKLOG};
 use crate::member::engine::Core;
 use crate::request::{CreateMode, Identity, Request};
 use crate::wire::records::op;
@@ -23,7 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
@@ -34,6 +38,9 @@ pub(crate) struct Door {
     pub(super) options: Options,
     pub(super) stats: Stats,
     pub(super) address: SocketAddr,
+    /// The words that are answered.
+    allowed: AllowList,
+    tls: Option<Acceptor>,
     connections: Mutex<Connections>,
 }
 
@@ -53,12 +60,24 @@ pub(super) struct Stats {
     pub(super) sent: AtomicU64,
     pub(super) auth_failed: AtomicU64,
     pub(super) rejected: AtomicU64,
+    pub(super) timed_out: AtomicU64,
+    pub(super) connects: AtomicU64,
+    pub(super) resumed: AtomicU64,
     pub(super) latency_max: AtomicI64,
     pub(super) latency_sum: AtomicI64,
     pub(super) latencies: AtomicU64,
 }
 
 impl Stats {
+    /// Starts anew what `srst` starts anew.
+    pub(super) fn reset(&self) {
+        for number in [&self.received, &self.sent, &self.latencies] {
+            number.store(0, Ordering::Relaxed);
+        }
+        self.latency_max.store(0, Ordering::Relaxed);
+        self.latency_sum.store(0, Ordering::Relaxed);
+    }
+
     pub(super) fn answered(&self, count: u64, latency_ms: i64) {
         self.sent.fetch_add(count, Ordering::Relaxed);
         self.latencies.fetch_add(count, Ordering::Relaxed);
@@ -73,7 +92,10 @@ impl Door {
     /// Whether what has been shown is enough to ask anything.
     pub(super) fn is_enough(&self, identities: &[Identity]) -> bool {
         let required = &self.options.required_schemes;
-        required.is_empty() || identities.iter().any(|shown| required.iter().any(|scheme| *scheme == shown.scheme))
+        if self.options.require_sasl && !identities.iter().any(|shown| shown.scheme == "sasl") {
+            return false;
+        }
+        required.is_empty() || identities.iter().any(|shown| required.contains(&shown.scheme))
     }
 
     /// A request, or its refusal if this door does not let such through.
@@ -129,6 +151,11 @@ impl Door {
         self.connections.lock().all.remove(&connection.number);
     }
 
+    /// How many connections there are, those that have not said who they are too.
+    pub(super) fn count(&self) -> u64 {
+        self.connections.lock().count as u64
+    }
+
     /// The connections there are.
     pub(super) fn all(&self) -> Vec<Arc<Connection>> {
         self.connections.lock().all.values().cloned().collect()
@@ -148,19 +175,14 @@ impl Running {
     /// # Errors
     /// `BadArguments` for an address that is none, `SystemError` when the system does not let us listen there.
     pub(crate) fn start(runtime: &Handle, core: Arc<Core>, address: &str, options: Options) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"));
-        let at = resolve(address)?;
-        let listener = {
-            // A socket needs its runtime from the beginning.
-            let _inside = runtime.enter();
-            let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
-            socket.set_reuseaddr(true).map_err(failed)?;
-            socket.bind(at).map_err(failed)?;
-            socket.listen(LISTEN_BACKLOG).map_err(failed)?
-        };
-        let address = listener.local_addr().map_err(failed)?;
+        let listener = bind(runtime, address)?;
+        let address = listener.local_addr().map_err(|error| cannot(address, &error))?;
         let closed_in_child = folkmoot_sys::ClosedInChild::new(listener.as_raw_fd());
-        let door = Arc::new(Door { core, options, stats: Stats::default(), address, connections: Mutex::default() });
+        let allowed = AllowList::new(&options.four_letter_words, false);
+        let tls = options.tls.clone().map(|tls| Acceptor::new(tls, Instant::now())).transpose()?;
+        let door = Arc::new(Door { core, options, allowed, tls, stats: Stats::default(), address, connections: Mutex::default() });
+        door.core.doors.lock().retain(|other| other.strong_count() > 0);
+        door.core.doors.lock().push(Arc::downgrade(&door));
         let accepting = runtime.spawn(accept(door.clone(), listener));
         Ok(Self { door, accepting, _closed_in_child: closed_in_child })
     }
@@ -176,6 +198,25 @@ impl Drop for Running {
         self.accepting.abort();
         self.door.all().iter().for_each(|connection| connection.kill());
     }
+}
+
+fn cannot(address: &str, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"))
+}
+
+/// A socket that listens at `address` (`host:port`; port 0 for any).
+///
+/// # Errors
+/// `BadArguments` for an address that is none, `SystemError` when the system does not let us listen there.
+pub(crate) fn bind(runtime: &Handle, address: &str) -> Result<TcpListener> {
+    let failed = |error| cannot(address, &error);
+    let at = resolve(address)?;
+    // A socket needs its runtime from the beginning.
+    let _inside = runtime.enter();
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(at).map_err(failed)?;
+    socket.listen(LISTEN_BACKLOG).map_err(failed)
 }
 
 fn resolve(address: &str) -> Result<SocketAddr> {
@@ -218,20 +259,55 @@ impl Drop for Leaving {
     }
 }
 
-async fn serve(door: Arc<Door>, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     let _ = stream.set_nodelay(true);
+    let mut identities = vec![ip_identity(&peer)];
+    if door.options.skip_acl {
+        identities.push(Identity::new("super", ""));
+    }
+    let Some(tls) = &door.tls else { return converse(door, stream, peer, identities, false).await };
+    match tokio::time::timeout(door.options.handshake_timeout, tls.accept(stream, Instant::now())).await {
+        Ok(Ok(Accepted::Plain(stream))) => converse(door, stream, peer, identities, false).await,
+        Ok(Ok(Accepted::Secure(stream))) => {
+            if let Some(subject) = tls::peer_identity(stream.get_ref().1) {
+                if door.options.super_x509.as_ref() == Some(&subject) {
+                    identities.push(Identity::new("super", ""));
+                }
+                identities.push(Identity::new("x509", subject));
+            }
+            // A connection with TLS is large; the others need not be.
+            Box::pin(converse(door, *stream, peer, identities, true)).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => drop(door.stats.timed_out.fetch_add(1, Ordering::Relaxed)),
+    }
+}
+
+/// A connection from its first byte to its last.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(door: Arc<Door>, mut stream: S, peer: SocketAddr, identities: Vec<Identity>, secure: bool) {
     let within = door.options.handshake_timeout;
-    let first = tokio::time::timeout(within, first_frame(&mut stream)).await;
-    let Ok(Some((body, inbox))) = first else { return };
-    let identities = vec![ip_identity(&peer)];
-    let connection = Connection::new(door.clone(), door.number(), peer, false, identities);
+    let first = tokio::time::timeout(within, first(&mut stream, &door.allowed)).await;
+    let (body, inbox) = match first {
+        Ok(Some(First::Frame(body, inbox))) => (body, inbox),
+        Ok(Some(First::Word(word, more))) => {
+            door.stats.received.fetch_add(1, Ordering::Relaxed);
+            return answer_word(&door, stream, peer, word, &more).await;
+        }
+        Ok(None) => return,
+        Err(_) => {
+            door.stats.timed_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+    };
+    let connection = Connection::new(door.clone(), door.number(), peer, secure, identities);
     door.enter(&connection);
     let gone = Gone(connection);
     if gone.0.connect(&body) {
         drop(body);
         let mut pump = Pump { retry: !inbox.is_empty(), inbox, writing: Vec::new(), written: 0, leaving: None };
         poll_fn(|cx| pump.poll(cx, &mut stream, &gone.0)).await;
-        let _ = stream.shutdown().await;
+        // What is left in the buffers of TLS is for a client who may fetch nothing.
+        let _ = tokio::time::timeout(within, stream.shutdown()).await;
     }
 }
 
@@ -245,18 +321,55 @@ impl Drop for Gone {
     }
 }
 
-/// The first frame, and what came after it.
-async fn first_frame(stream: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
+/// What a connection begins with.
+enum First {
+    /// A frame, and what came after it.
+    Frame(Vec<u8>, Vec<u8>),
+    /// A word of four letters, and the bytes that go with it.
+    Word(Word, Vec<u8>),
+}
+
+/// How a connection begins; none if it ends, or begins with what nobody says.
+async fn first<S: AsyncRead + Unpin>(stream: &mut S, allowed: &AllowList) -> Option<First> {
     let mut bytes = Vec::with_capacity(64);
     loop {
-        match frame::split(&bytes, HANDSHAKE_BYTES_MAX) {
-            Frame::Whole(body, rest) => return Some((body.to_vec(), rest.to_vec())),
-            Frame::Refused(_) => return None,
-            Frame::Partial(_) => {}
+        if let Some((first, more)) = bytes.split_first_chunk::<4>()
+            && let Some(word) = Word::from_bytes(*first)
+        {
+            let wanted = if allowed.allows(word) { word.more_bytes() } else { 0 };
+            if more.len() >= wanted {
+                return Some(First::Word(word, more.to_vec()));
+            }
+        } else {
+            match frame::split(&bytes, HANDSHAKE_BYTES_MAX) {
+                Frame::Whole(body, rest) => return Some(First::Frame(body.to_vec(), rest.to_vec())),
+                Frame::Refused(_) => return None,
+                Frame::Partial(_) => {}
+            }
         }
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
+    }
+}
+
+/// Answers a word and ends the connection. A client who has closed their half still gets the answer.
+async fn answer_word<S: AsyncRead + AsyncWrite + Unpin>(door: &Arc<Door>, mut stream: S, peer: SocketAddr, word: Word, more: &[u8]) {
+    let mut asking = view::Connection::new(peer, door.core.wall_ms());
+    asking.interest = 0;
+    asking.received = 1;
+    let facts = Facts::new(door.core.clone(), Some(door.clone()), Some(asking));
+    if let Some(text) = words::answer(word, more, &facts, &door.allowed) {
+        let within = door.options.handshake_timeout;
+        let _ = tokio::time::timeout(within, async {
+            stream.write_all(text.as_bytes()).await?;
+            stream.shutdown().await?;
+            // What they may still send is read, or closing would take the answer away from them.
+            let mut rest = [0; 64];
+            while stream.read(&mut rest).await? > 0 {}
+            std::io::Result::Ok(())
+        })
+        .await;
     }
 }
 
@@ -391,7 +504,7 @@ impl Pump {
 
     /// Looks at what is left: whole frames to be tried again, or the beginning of one.
     fn settle(&mut self) {
-        self.retry = !matches!(frame::split(&self.inbox, FRAME_BYTES_MAX), Frame::Partial(_));
+        self.retry = !matches!(frame::split(&self.inbox, usize::MAX), Frame::Partial(_));
         if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BYTES {
             self.inbox = Vec::new();
         }

@@ -1,3 +1,5 @@
+//! What of the system the rest needs `unsafe` for: forks, and the signals of threads.
+//!
 //! Has this process been forked since a handle was made?
 //!
 //! A child of `fork()` has the parent's memory but none of its threads, so every handle in it is
@@ -9,6 +11,12 @@
 //! `fork` and `exec` in a threaded program.
 //!
 //! Not here: what a dead handle answers (the doors).
+
+mod per_process;
+mod threads;
+
+pub use per_process::PerProcess;
+pub use threads::spawn;
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};

@@ -9,6 +9,9 @@
 
 `folkmoot.aio` has the same for asyncio; `folkmoot.hashing`, `folkmoot.election` and `folkmoot.heartbeat`
 need no session. Errors are in `folkmoot.errors`, ready-made ACLs in `folkmoot.acl`.
+
+What the library has to say of itself (the end of a log that a crash cut off, a snapshot that cannot be
+written) goes to `logging`, to loggers below ``folkmoot``, from a thread of its own.
 """
 
 from . import acl, aio, election, errors, hashing, heartbeat

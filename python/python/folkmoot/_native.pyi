@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 from .election import Ballot, Outcome
 from .hashing import Move
@@ -16,6 +16,7 @@ __all__ = [
     "EventQueue",
     "FixedTimeout",
     "LastVote",
+    "Lines",
     "Mailbox",
     "Member",
     "RING_SIZE",
@@ -27,7 +28,11 @@ __all__ = [
     "Tally",
     "__version__",
     "fm1",
+    "queue_order",
+    "run_program",
+    "sequence_name",
     "sequence_of",
+    "sequence_precedes",
     "waits_for",
 ]
 
@@ -37,10 +42,12 @@ __version__: str
 ERROR_KINDS: dict[str, int]
 RING_SIZE: int
 
+def run_program(arguments: list[str]) -> int: ...
 @disjoint_base
 class Member:
-    def __new__(cls, target: str) -> Member: ...
+    def __new__(cls, target: str) -> Self: ...
     def advance(self, ms: int) -> None: ...
+    def listen(self, address: str = "127.0.0.1:0", settings: str | None = None) -> tuple[str, int]: ...
     def now_ms(self) -> int: ...
     def snapshot(self) -> None: ...
     @property
@@ -135,6 +142,13 @@ class Mailbox:
     def stop(self) -> None: ...
 
 @final
+class Lines:
+    def __new__(cls, level: int) -> Lines: ...
+    def listen(self) -> None: ...
+    def take(self) -> list[tuple[int, str, str]]: ...
+    def close(self) -> None: ...
+
+@final
 class Stat(Sequence[int]):
     _fields: ClassVar[tuple[str, ...]]
     @classmethod
@@ -177,6 +191,9 @@ class Stat(Sequence[int]):
 def fm1(key: _Key) -> int: ...
 def waits_for(contenders: Sequence[tuple[int, bool]]) -> list[int | None]: ...
 def sequence_of(name: str, prefix: str) -> int | None: ...
+def sequence_name(prefix: str, sequence: int) -> str: ...
+def sequence_precedes(first: int, second: int) -> bool: ...
+def queue_order(sequences: Sequence[int]) -> list[int]: ...
 @final
 class Ring:
     def __new__(

@@ -22,6 +22,10 @@ class Member(_native.Member):
     ``target`` says where its state lives: ``memory:``, ``memory:?time=virtual``, ``file:./data`` or a path.
     """
 
+    def __new__(cls: Type[_M], target: str) -> _M:
+        _threads.lines.start()  # before: opening may already have something to say
+        return super().__new__(cls, target)
+
     def __init__(self, target: str) -> None:
         self.target = target
 

@@ -1,7 +1,8 @@
 """The threads that bring news from the core to Python.
 
 ``folkmoot-callbacks`` runs the callbacks of watches, in order. ``folkmoot-asyncio`` only wakes event
-loops, so that a slow callback delays no coroutine. Each starts when first needed and stops at exit.
+loops, so that a slow callback delays no coroutine. ``folkmoot-logging`` hands what the core says to
+`logging`. Each starts when first needed (the last with the first member) and stops at exit.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import threading
 from typing import Any, Optional
 
-from ._native import Mailbox
+from ._native import Lines, Mailbox
+from .errors import InvalidStateError
 
 log = logging.getLogger("folkmoot")
 
@@ -64,18 +66,66 @@ def _deliver(mailbox: Mailbox) -> None:
         del notes, receiver, value, error
 
 
+class _Teller:
+    """The thread that hands the core's lines to ``logging``: ``folkmoot::log::store`` to the logger ``folkmoot.log.store``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: Optional[Lines] = None
+        self._thread: Optional[threading.Thread] = None
+
+    def start(self) -> None:
+        if self._lines is not None:
+            return
+        with self._lock:
+            if self._lines is None:
+                lines = Lines(logging.DEBUG)
+                try:
+                    lines.listen()
+                except InvalidStateError:
+                    lines.close()  # the host's own subscriber is told
+                self._thread = threading.Thread(target=_tell, args=(lines,), name="folkmoot-logging", daemon=True)
+                self._thread.start()
+                self._lines = lines
+
+    def stop(self) -> None:
+        lines, thread = self._lines, self._thread
+        if lines is not None and thread is not None:
+            lines.close()
+            # A handler that hangs must not keep the program from ending.
+            thread.join(timeout=5.0)
+
+    def forget(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+
+def _tell(lines: Lines) -> None:
+    while True:
+        batch = lines.take()
+        if not batch:
+            return
+        for level, target, text in batch:
+            try:
+                logging.getLogger(target.replace("::", ".")).log(level, "%s", text)
+            except BaseException:  # noqa: B036 - a handler that fails must not silence the next line
+                pass
+
+
 callbacks = _Postman("folkmoot-callbacks")
 loops = _Postman("folkmoot-asyncio")
+lines = _Teller()
 
 
 def _stop() -> None:
     callbacks.stop()
     loops.stop()
+    lines.stop()
 
 
 def _forget() -> None:
     callbacks.forget()
     loops.forget()
+    lines.forget()
 
 
 atexit.register(_stop)

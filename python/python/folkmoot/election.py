@@ -9,9 +9,20 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Optional
 
-from ._native import Electorate, LastVote, Tally, sequence_of, waits_for
+from ._native import Electorate, LastVote, Tally, queue_order, sequence_name, sequence_of, sequence_precedes, waits_for
 
-__all__ = ["Ballot", "Electorate", "LastVote", "Outcome", "Tally", "sequence_of", "waits_for"]
+__all__ = [
+    "Ballot",
+    "Electorate",
+    "LastVote",
+    "Outcome",
+    "Tally",
+    "queue_order",
+    "sequence_name",
+    "sequence_of",
+    "sequence_precedes",
+    "waits_for",
+]
 
 
 class Ballot(NamedTuple):

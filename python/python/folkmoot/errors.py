@@ -193,6 +193,20 @@ class NoWatcherError(FolkmootError):
     kind = "NoWatcher"
 
 
+class ReconfigDisabledError(FolkmootError):
+    """Changing the members by request is off."""
+
+    code = -123
+    kind = "ReconfigDisabled"
+
+
+class AuthRequiredError(FolkmootError, PermissionError):
+    """The session must authenticate first, and was closed."""
+
+    code = -124
+    kind = "AuthRequired"
+
+
 class QuotaExceededError(FolkmootError):
     """The write would exceed a hard quota."""
 
@@ -331,6 +345,8 @@ _BY_CODE: Dict[int, Type[FolkmootError]] = {
         SessionMovedError,
         NotReadOnlyError,
         NoWatcherError,
+        ReconfigDisabledError,
+        AuthRequiredError,
         QuotaExceededError,
         ThrottledError,
         PanicError,
@@ -386,6 +402,8 @@ __all__ = [
     "SessionMovedError",
     "NotReadOnlyError",
     "NoWatcherError",
+    "ReconfigDisabledError",
+    "AuthRequiredError",
     "QuotaExceededError",
     "ThrottledError",
     "PanicError",

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::limits::GROUP_BYTES_MAX;
 use crate::machine::{Entry, Machine, Write};
-use crate::request::{Change, Event, Reply, Request, perms};
+use crate::request::{Change, Event, Reply, Request, SessionState, perms};
 use crate::tree::acl;
 use parking_lot::MutexGuard;
 use std::collections::HashMap;
@@ -51,12 +51,19 @@ impl Core {
         if items.is_empty() {
             return;
         }
-        let outcome = self.check().and_then(|()| match &mut committer.store {
+        let writes = entries.iter().any(Option::is_some);
+        let outcome = if writes { self.check_writes(committer) } else { self.check() }.and_then(|()| match &mut committer.store {
             Some(store) if !bytes.is_empty() => {
                 let began = self.clock.steady_ms();
-                let appended = store.append(&bytes).map(drop);
+                let appended = store.append(&bytes);
                 self.note_stall(began);
-                appended
+                appended.map(drop).map_err(|error| match error.kind() {
+                    ErrorKind::DiskFailed => {
+                        self.fail(error.clone());
+                        Error::new(ErrorKind::OutcomeUnknown, format!("the disk failed under this write: {}", error.context()))
+                    }
+                    _ => error,
+                })
             }
             _ => Ok(()),
         });
@@ -70,15 +77,13 @@ impl Core {
                 }
             },
             Err(error) => {
-                let told = match error.kind() {
-                    ErrorKind::DiskFailed => {
-                        self.fail(error.clone());
-                        Error::new(ErrorKind::OutcomeUnknown, format!("the disk failed under this write: {}", error.context()))
-                    }
-                    _ => error,
-                };
-                let zxid = self.state.read().machine.zxid();
-                items.iter().map(|_| (zxid, Err(told.clone()))).collect()
+                let state = self.state.read();
+                // What waited only for its turn is answered all the same.
+                let results = items.iter().map(|item| match (&item.asker, &item.work) {
+                    (Some(asker), Work::Read(request)) => self.check().and_then(|()| self.read(&state, asker, request)),
+                    _ => Err(error.clone()),
+                });
+                results.map(|result| (state.machine.zxid(), result)).collect()
             }
         };
         COMPLETING.set(true);
@@ -121,7 +126,13 @@ impl Core {
                     _ => {}
                 }
             }
-            results.extend(tell_listener(item, (applied.zxid, applied.outcome)));
+            let outcome = match (&item.asker, &item.work) {
+                // Queued behind the session's end: told so in the words in which a read is.
+                (Some(asker), Work::Write(_)) if is_over(&applied.outcome) => asker.core.check().and(applied.outcome),
+                (Some(asker), Work::Close { expired: false }) if is_over(&applied.outcome) && asker.core.state() == SessionState::Closed => Ok(Reply::Done),
+                _ => applied.outcome,
+            };
+            results.extend(tell_listener(item, (applied.zxid, outcome)));
         }
         let next = state.machine.tree().next_due_ms().unwrap_or(i64::MAX);
         if self.due_ms.swap(next, Ordering::SeqCst) > next && !self.clock.is_virtual() {
@@ -151,6 +162,10 @@ impl Core {
             });
         }
     }
+}
+
+fn is_over(outcome: &Result<Reply>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionExpired)
 }
 
 fn answer(done: Done, (zxid, result): Ended) {

@@ -1,11 +1,15 @@
 //! The listeners of a member, and the threads their connections live on.
 
 use super::Engine;
+use crate::admin::http;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::Options;
-use crate::wire::server::Running;
+use crate::wire::facts::Facts;
+use crate::wire::server::{Running, bind};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -20,6 +24,8 @@ pub(super) struct Doors(Mutex<Option<Open>>);
 
 struct Open {
     listeners: Vec<Running>,
+    /// Admin doors: their sockets in a forked child. Their tasks end with the runtime.
+    admin: Vec<Option<folkmoot_sys::ClosedInChild>>,
     runtime: Runtime,
 }
 
@@ -32,12 +38,34 @@ impl Engine {
         let mut doors = self.doors.0.lock();
         let open = match &mut *doors {
             Some(open) => open,
-            none => none.insert(Open { listeners: Vec::new(), runtime: runtime()? }),
+            none => none.insert(Open { listeners: Vec::new(), admin: Vec::new(), runtime: runtime()? }),
         };
         let running = Running::start(open.runtime.handle(), self.core.clone(), address, options)?;
         let address = running.address();
         open.listeners.push(running);
         Ok(address)
+    }
+
+    /// Opens an admin door; says where.
+    pub(in crate::member) fn admin(&self, address: &str, options: http::Options) -> Result<SocketAddr> {
+        self.check()?;
+        let mut doors = self.doors.0.lock();
+        let open = match &mut *doors {
+            Some(open) => open,
+            none => none.insert(Open { listeners: Vec::new(), admin: Vec::new(), runtime: runtime()? }),
+        };
+        let listener = bind(open.runtime.handle(), address)?;
+        let failed = |error: std::io::Error| Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"));
+        let at = listener.local_addr().map_err(failed)?;
+        options.check(at.ip())?;
+        open.admin.push(folkmoot_sys::ClosedInChild::new(listener.as_raw_fd()));
+        let facts = Arc::new(Facts::new(self.core.clone(), None, None));
+        open.runtime.spawn(async move {
+            if let Err(error) = http::serve(listener, facts, options, std::future::pending()).await {
+                tracing::warn!(%error, "the admin door has closed");
+            }
+        });
+        Ok(at)
     }
 
     pub(in crate::member) fn addresses(&self) -> Vec<SocketAddr> {
@@ -58,7 +86,7 @@ fn runtime() -> Result<Runtime> {
 impl Doors {
     /// Stops listening, closes the connections and waits for their threads to end.
     pub(super) fn close(&self) {
-        let Some(Open { listeners, runtime }) = self.0.lock().take() else { return };
+        let Some(Open { listeners, admin: _admin, runtime }) = self.0.lock().take() else { return };
         drop(listeners);
         // Whoever closes us may be a task of some other runtime, where nothing may block: so it is done on a thread that is none.
         let closing = std::thread::Builder::new().name("fm-closing".into()).spawn(move || runtime.shutdown_timeout(CLOSING));

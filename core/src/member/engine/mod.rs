@@ -27,7 +27,7 @@ use super::events::Events;
 use super::target::{Ground, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
-use crate::log::{RealDisk, Store, StoreOptions};
+use crate::log::{Disk, RealDisk, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Passwords};
 use crate::request::{Acl, Data, Event, Identity, Reply, Request, Requester, SessionState, Stat};
 use crate::watch::{WatcherId, Watches};
@@ -231,6 +231,8 @@ pub(crate) struct Core {
     next_session: AtomicI64,
     failed: Mutex<Option<Error>>,
     is_failed: AtomicBool,
+    /// Why nothing is written any more; what is applied is still read.
+    disk_failed: Mutex<Option<Error>>,
     recovery: Option<String>,
     me: Weak<Core>,
     /// How the last snapshot failed, if it did.
@@ -239,6 +241,8 @@ pub(crate) struct Core {
     passwords: std::sync::OnceLock<Passwords>,
     /// Its listeners, for whoever asks about all of them.
     pub(crate) doors: Mutex<Vec<Weak<Door>>>,
+    /// As ZooKeeper's; only kept and told.
+    pub(crate) trace_mask: AtomicI64,
     /// When it started, in wall and in steady milliseconds.
     started_ms: (i64, i64),
     /// Sessions that ended by silence.
@@ -297,14 +301,16 @@ fn chance() -> Result<u64> {
 }
 
 impl Engine {
-    pub(super) fn open(target: &Target) -> Result<Arc<Engine>> {
+    /// `disk` stands in for the directory that the target names.
+    pub(super) fn open(target: &Target, disk: Option<Arc<dyn Disk>>) -> Result<Arc<Engine>> {
         folkmoot_sys::install();
         let seed = if target.virtual_time { 1 } else { chance()? };
         let mut recovery = None;
         let (machine, store) = match &target.ground {
             Ground::Memory => (Machine::new(seed, target.enforce_quota), None),
             Ground::Directory(path) => {
-                let (machine, store, cut) = recover(path, seed, target.enforce_quota)?;
+                let disk = disk.map_or_else(|| RealDisk::open(path), Ok)?;
+                let (machine, store, cut) = recover(disk, path, seed, target.enforce_quota)?;
                 recovery = cut;
                 (machine, Some(store))
             }
@@ -329,9 +335,11 @@ impl Engine {
             next_session: AtomicI64::new(first.max(highest) + 1),
             failed: Mutex::new(None),
             is_failed: AtomicBool::new(false),
+            disk_failed: Mutex::new(None),
             recovery,
             passwords: std::sync::OnceLock::new(),
             doors: Mutex::default(),
+            trace_mask: AtomicI64::new(306),
             started_ms: (clock.wall_ms(), clock.steady_ms()),
             expired: AtomicU64::new(0),
             snapshot_zxid: AtomicI64::new(0),
@@ -426,8 +434,7 @@ pub(super) fn may_wait() -> Result<()> {
 }
 
 /// Brings a directory's state back.
-fn recover(path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Machine, Store, Option<String>)> {
-    let disk = RealDisk::open(path)?;
+fn recover(disk: Arc<dyn Disk>, path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Machine, Store, Option<String>)> {
     let machine = std::cell::RefCell::new(None::<Machine>);
     let (store, recovery) = Store::open(
         disk,
@@ -472,7 +479,21 @@ impl Core {
         Ok(())
     }
 
+    /// Whether writes are taken, too.
+    fn check_writes(&self, committer: &Committer) -> Result<()> {
+        self.check()?;
+        if let Some(error) = &*self.disk_failed.lock() {
+            return Err(error.clone());
+        }
+        // It may have stopped meanwhile: its other threads meet the disk, too.
+        committer.store.as_ref().map_or(Ok(()), Store::check)
+    }
+
     fn fail(&self, error: Error) {
+        if error.kind() == ErrorKind::DiskFailed {
+            self.disk_failed.lock().get_or_insert(error);
+            return;
+        }
         self.failed.lock().get_or_insert(error);
         self.is_failed.store(true, Ordering::Release);
     }

@@ -56,6 +56,12 @@ impl Core {
         core.check()?;
         self.hear(core);
         if request.is_write() {
+            // Before anything walks down into it.
+            if let Request::Multi(operations) = request
+                && operations.iter().any(|operation| matches!(operation, Request::Multi(_)))
+            {
+                return Err(Error::new(ErrorKind::MarshallingError, "a multi holds writes only, and writes hold no multi"));
+            }
             let bytes = size(request);
             if bytes > FRAME_BYTES_MAX {
                 return Err(Error::new(ErrorKind::LimitExceeded, format!("a request of {bytes} bytes, at most {FRAME_BYTES_MAX} are allowed")));

@@ -2,6 +2,8 @@
 
 use super::{Committer, Core, may_wait};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::Retired;
+use std::sync::atomic::Ordering;
 
 impl Core {
     /// Writes a snapshot and waits until it is on disk.
@@ -34,7 +36,10 @@ impl Core {
     pub(super) fn start_snapshot(&self, committer: &mut Committer) -> Result<()> {
         let Some(store) = &committer.store else { return Ok(()) };
         let mut writer = store.snapshot_writer(store.last_index())?;
-        let frozen = self.state.read().machine.freeze();
+        let (frozen, zxid) = {
+            let state = self.state.read();
+            (state.machine.freeze(), state.machine.zxid())
+        };
         let me = self.me.clone();
         *self.snapshot_error.lock() = None;
         let write = move || {
@@ -47,11 +52,15 @@ impl Core {
             };
             drop(frozen);
             let Some(core) = me.upgrade() else { return };
-            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map_or(Ok(()), |store| store.snapshot_finished(done)));
+            let finished = outcome.and_then(|done| core.committer.lock().store.as_mut().map(|store| store.snapshot_finished(done)).transpose());
             core.kick();
+            // Files go while nobody waits for them.
+            let finished = finished.and_then(|retired| retired.map_or(Ok(()), Retired::discard));
             if let Err(error) = finished {
                 tracing::warn!("no snapshot: {error}");
                 *core.snapshot_error.lock() = Some(error);
+            } else {
+                core.snapshot_zxid.store(zxid.0, Ordering::Relaxed);
             }
         };
         let thread = std::thread::Builder::new().name("fm-snapshot".into()).spawn(write);

@@ -1,0 +1,324 @@
+//! `folkmoot serve`: a member with a door for ZooKeeper's clients, until a signal ends it.
+//!
+//! On standard output stands one line, `ready HOST:PORT`, once clients are answered; what a file asks for
+//! in vain is told on standard error.
+
+use super::{Failure, broken, read_settings};
+use crate::config::{Address, ServeConfig, jaas, parse};
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::Member;
+use lexopt::prelude::*;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The tick when there is no `zoo.cfg`, in milliseconds: as in ZooKeeper's sample of one.
+const TICK_MS: u32 = 2000;
+const LISTEN: &str = "127.0.0.1:2181";
+
+/// Where a server keeps its tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ground {
+    Memory,
+    Directory(PathBuf),
+}
+
+/// A server that answers clients.
+pub(super) trait Running {
+    /// Where it listens for clients; of several doors, the plaintext one.
+    fn address(&self) -> SocketAddr;
+    /// Closes the doors, then the member.
+    fn stop(self: Box<Self>) -> Result<()>;
+}
+
+/// Opens the member and its doors: `config.client`, `config.secure` and `config.admin`, where they are said.
+fn start(ground: &Ground, config: &ServeConfig) -> Result<Box<dyn Running>> {
+    let member = Member::open(&target(ground, config)?)?;
+    if let Some(words) = member.recovery() {
+        tracing::warn!("{words}");
+    }
+    let mut address = None;
+    for (at, options) in [(&config.client, config.options.clone()), (&config.secure, config.secure_options())] {
+        let Some(at) = at else { continue };
+        let bound = match &at.host {
+            Some(_) => member.listen_with(&at.to_string(), options)?,
+            // Both kinds of address by one socket; where there is no IPv6, the other.
+            None => match member.listen_with(&format!("[::]:{}", at.port), options.clone()) {
+                Ok(bound) => bound,
+                Err(error) => member.listen_with(&format!("0.0.0.0:{}", at.port), options).map_err(|_| error)?,
+            },
+        };
+        address.get_or_insert(bound);
+    }
+    if let Some(at) = &config.admin {
+        member.admin(&at.to_string(), crate::admin::http::Options::default())?;
+    }
+    let address = address.ok_or_else(|| Error::new(ErrorKind::BadArguments, "there is no address to listen at"))?;
+    Ok(Box::new(Server { member, address }))
+}
+
+/// A member with its doors.
+struct Server {
+    member: Member,
+    address: SocketAddr,
+}
+
+impl Running for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn stop(self: Box<Self>) -> Result<()> {
+        self.member.close()
+    }
+}
+
+/// The member's target in words.
+fn target(ground: &Ground, config: &ServeConfig) -> Result<String> {
+    let mut target = match ground {
+        Ground::Memory => "memory:?".to_owned(),
+        Ground::Directory(directory) => match directory.to_str().filter(|directory| !directory.contains('?')) {
+            Some(directory) => format!("file:{directory}?"),
+            None => return Err(Error::new(ErrorKind::BadArguments, format!("{}: the directory's name has to be UTF-8 without ?", directory.display()))),
+        },
+    };
+    if config.enforce_quota {
+        target.push_str("quota=enforced&");
+    }
+    if let Some(bytes) = config.snapshot_bytes {
+        target.push_str(&format!("snapshot_bytes={}&", bytes.max(4096)));
+    }
+    target.pop();
+    Ok(target)
+}
+
+pub(super) fn run(args: lexopt::Parser, out: &mut dyn Write, err: &mut dyn Write) -> std::result::Result<(), Failure> {
+    let (ground, config) = settle(args, err)?;
+    super::log::show();
+    serve(&ground, &config, out, start, Signals::new)
+}
+
+/// Starts a server, says so, and stops it once `until` gives back.
+fn serve<S: Stop>(
+    ground: &Ground,
+    config: &ServeConfig,
+    out: &mut dyn Write,
+    start: impl FnOnce(&Ground, &ServeConfig) -> Result<Box<dyn Running>>,
+    until: impl FnOnce() -> Result<S>,
+) -> std::result::Result<(), Failure> {
+    // Caught before the doors open: whoever reads `ready` may send a signal at once.
+    let signals = until()?;
+    let running = start(ground, config)?;
+    let told = writeln!(out, "ready {}", running.address()).and_then(|()| out.flush()).map_err(broken);
+    if told.is_ok() {
+        signals.wait();
+    }
+    running.stop()?;
+    told
+}
+
+trait Stop {
+    /// Waits for the first signal.
+    fn wait(self);
+}
+
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let bad = |e: std::io::Error| Error::new(ErrorKind::SystemError, format!("signals: {e}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(bad)?;
+        #[cfg(unix)]
+        let signals = {
+            use tokio::signal::unix::{SignalKind, signal};
+            let _inside = runtime.enter();
+            [signal(SignalKind::terminate()).map_err(bad)?, signal(SignalKind::interrupt()).map_err(bad)?]
+        };
+        Ok(Self {
+            runtime,
+            #[cfg(unix)]
+            signals,
+        })
+    }
+}
+
+impl Stop for Signals {
+    fn wait(mut self) {
+        #[cfg(unix)]
+        self.runtime.block_on(std::future::poll_fn(|context| {
+            if self.signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        }));
+        #[cfg(not(unix))]
+        let _ = self.runtime.block_on(tokio::signal::ctrl_c());
+    }
+}
+
+/// What to serve, from the arguments and the files they name.
+fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<(Ground, ServeConfig), Failure> {
+    let (mut data, mut memory, mut listen, mut admin, mut file, mut users) = (None, false, None, None, None, None);
+    while let Some(argument) = args.next()? {
+        match argument {
+            Long("data") => data = Some(PathBuf::from(args.value()?)),
+            Long("memory") => memory = true,
+            Long("listen") => listen = Some(address(args.value()?.string()?, "--listen")?),
+            Long("admin") => admin = Some(address(args.value()?.string()?, "--admin")?),
+            Long("config") => file = Some(PathBuf::from(args.value()?)),
+            Long("jaas") => users = Some(PathBuf::from(args.value()?)),
+            argument => return Err(argument.unexpected().into()),
+        }
+    }
+    let mut config = match &file {
+        Some(file) => {
+            let config = parse(&file.display().to_string(), &read_settings(file)?)?;
+            complain(file, &config, err).map_err(broken)?;
+            config
+        }
+        None => {
+            let mut config = parse("", b"")?;
+            config.options.tick_ms = TICK_MS;
+            config.client = Address::parse(LISTEN);
+            config
+        }
+    };
+    config.client = listen.or(config.client);
+    config.admin = admin.or(config.admin);
+    if config.client.is_none() && config.secure.is_none() {
+        return Err(Failure::Usage("no clientPort and no secureClientPort: --listen HOST:PORT".into()));
+    }
+    if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.is_loopback()) {
+        return Err(Failure::Usage(format!("--admin {admin}: the admin commands ask nobody who they are, and are answered on loopback only")));
+    }
+    if let Some(file) = users {
+        config.options.sasl_users.extend(jaas::users(&file.display().to_string(), &read_settings(&file)?, jaas::SECTION)?);
+    }
+    let ground = match (data, memory) {
+        (Some(_), true) => return Err(Failure::Usage("either --data or --memory".into())),
+        (Some(directory), false) => Ground::Directory(directory),
+        (None, true) => Ground::Memory,
+        (None, false) => match config.data_dir.clone() {
+            Some(directory) => Ground::Directory(directory),
+            None => return Err(Failure::Usage("where is the tree kept? --data DIR, or --memory".into())),
+        },
+    };
+    Ok((ground, config))
+}
+
+fn address(text: String, option: &str) -> std::result::Result<Address, Failure> {
+    Address::parse(&text).ok_or_else(|| Failure::Usage(format!("{option} {text}: it is HOST:PORT, such as 127.0.0.1:2181 or [::1]:2181")))
+}
+
+/// Tells which keys are not honoured: one line each, and one for all that make no difference.
+fn complain(file: &Path, config: &ServeConfig, err: &mut dyn Write) -> std::io::Result<()> {
+    let file = file.display();
+    for ignored in config.ignored.iter().filter(|ignored| !ignored.harmless) {
+        writeln!(err, "warning: {file}: {ignored}")?;
+    }
+    let harmless: Vec<_> = config.ignored.iter().filter(|ignored| ignored.harmless).map(|ignored| format!("{} (line {})", ignored.key, ignored.line)).collect();
+    if !harmless.is_empty() {
+        writeln!(err, "note: {file}: of no consequence here: {}", harmless.join(", "))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    fn settled(args: &[&str]) -> (std::result::Result<(Ground, ServeConfig), String>, String) {
+        let mut err = Vec::new();
+        let result = settle(lexopt::Parser::from_args(args), &mut err).map_err(|failure| match failure {
+            Failure::Usage(text) => text,
+            Failure::Error(error) => error.to_string(),
+        });
+        (result, String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn arguments_alone() {
+        let (ground, config) = settled(&["--memory"]).0.unwrap();
+        assert_eq!((ground, config.client.unwrap().to_string(), config.options.tick_ms), (Ground::Memory, LISTEN.into(), 2000));
+        let (ground, config) = settled(&["--data", "/d", "--listen=:0", "--admin", "localhost:1"]).0.unwrap();
+        assert_eq!((ground, config.client.unwrap().to_string()), (Ground::Directory("/d".into()), "*:0".into()));
+        assert_eq!(config.admin.unwrap().to_string(), "localhost:1");
+        for (args, words) in [
+            (&[][..], "--data DIR, or --memory"),
+            (&["--memory", "--data", "d"], "either"),
+            (&["--memory", "--listen", "2181"], "HOST:PORT"),
+            (&["--memory", "--listen", "::1:2181"], "HOST:PORT"),
+            (&["--memory", "--admin", "0.0.0.0:1"], "loopback"),
+            (&["--config", "/no/such/file"], "/no/such/file"),
+            (&["--memory", "--jaas", "/no/such/file"], "/no/such/file"),
+        ] {
+            let refused = settled(args).0.unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn files_and_what_goes_before_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let zoo = path("zoo.cfg", "tickTime=500\ndataDir=/var/zk\ninitLimit=1\nclientPort=2182\nsyncLimit=1\ndataLogDir=/l\n");
+        let jaas = path("jaas.conf", "Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_a=\"b\"; };");
+        let (settled_, err) = settled(&["--config", &zoo, "--jaas", &jaas]);
+        let (ground, config) = settled_.unwrap();
+        assert_eq!((ground, config.client.unwrap().to_string(), config.options.tick_ms), (Ground::Directory("/var/zk".into()), "*:2182".into(), 500));
+        assert_eq!(config.options.sasl_users, [("a".into(), "b".into())]);
+        assert_eq!(
+            err,
+            format!(
+                "warning: {zoo}: line 6: dataLogDir is not honoured: the log is kept in dataDir\nnote: {zoo}: of no consequence here: initLimit (line 3), syncLimit (line 5)\n"
+            )
+        );
+        let (ground, config) = settled(&["--memory", "--listen", "127.0.0.1:1", "--config", &zoo]).0.unwrap();
+        assert_eq!((ground, config.client.unwrap().to_string()), (Ground::Memory, "127.0.0.1:1".into()));
+        let portless = path("portless.cfg", "dataDir=/d");
+        assert!(settled(&["--config", &portless]).0.unwrap_err().contains("clientPort"));
+    }
+
+    #[test]
+    fn it_is_ready_then_waits_then_stops() {
+        type Told = Rc<RefCell<Vec<&'static str>>>;
+        struct Pretended(Told);
+        impl Running for Pretended {
+            fn address(&self) -> SocketAddr {
+                ([127, 0, 0, 1], 7).into()
+            }
+            fn stop(self: Box<Self>) -> Result<()> {
+                self.0.borrow_mut().push("stopped");
+                Ok(())
+            }
+        }
+        struct Fake(Told);
+        impl Stop for Fake {
+            fn wait(self) {
+                self.0.borrow_mut().push("waited");
+            }
+        }
+        let told = Told::default();
+        let (ground, config) = settled(&["--memory"]).0.unwrap();
+        let (one, two) = (told.clone(), told.clone());
+        let start = move |_: &Ground, _: &ServeConfig| {
+            one.borrow_mut().push("started");
+            Ok(Box::new(Pretended(one)) as Box<dyn Running>)
+        };
+        let until = move || {
+            two.borrow_mut().push("caught");
+            Ok(Fake(two))
+        };
+        let mut out = Vec::new();
+        serve(&ground, &config, &mut out, start, until).unwrap();
+        assert_eq!(*told.borrow(), ["caught", "started", "waited", "stopped"]);
+        assert_eq!(out, b"ready 127.0.0.1:7\n");
+    }
+}
