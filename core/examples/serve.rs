@@ -1,4 +1,6 @@
 //! A member that ZooKeeper's clients can reach: `serve TARGET HOST:PORT`.
+#![allow(clippy::print_stdout, reason = "whoever started it waits for that line")]
+
 use folkmoot::{Member, wire::Options};
 
 fn main() -> folkmoot::Result<()> {
