@@ -16,3 +16,5 @@ mod security;
 mod sessions;
 #[path = "wire/watches.rs"]
 mod watches;
+#[path = "wire/words.rs"]
+mod words;
