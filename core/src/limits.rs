@@ -50,7 +50,7 @@ pub const LINE_BYTES_MAX: usize = 4096;
 /// Requests of one connection that wait in the member's queue; more are not read from it.
 pub const CONNECTION_IN_FLIGHT_MAX: usize = 2048;
 /// Of these, reads that wait for writes: each may be answered with as much as a frame.
-pub const CONNECTION_QUEUED_READS_MAX: usize = 512;
+pub const CONNECTION_QUEUED_READS_MAX: usize = 64;
 /// Bytes of the requests of one connection that wait in the queue; more are not read from it.
 pub const CONNECTION_QUEUED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes waiting to be written to one connection beyond which nothing more is read from it.

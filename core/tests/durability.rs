@@ -52,13 +52,16 @@ fn crashed(dir: &Path, to: &Path) -> PathBuf {
     to.to_owned()
 }
 
-/// The files but the lock, by name.
+/// The files but the lock, by name. One that a member removes meanwhile is not among them.
 fn files(dir: &Path, prefix: &str) -> BTreeMap<String, Vec<u8>> {
     std::fs::read_dir(dir)
         .expect("the directory")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
         .filter(|name| name.starts_with(prefix) && name != "LOCK")
-        .map(|name| (name.clone(), std::fs::read(dir.join(name)).expect("a file")))
+        .filter_map(|name| match std::fs::read(dir.join(&name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            read => Some((name, read.expect("a file"))),
+        })
         .collect()
 }
 
