@@ -246,7 +246,8 @@ pub extern "C" fn folkmoot_status_name(status: folkmoot_status) -> *const c_char
     }
     let name: &'static str = names!(SystemError RuntimeInconsistency DataInconsistency ConnectionLoss MarshallingError Unimplemented
         OperationTimeout BadArguments InvalidState UnknownSession NoNode NoAuth BadVersion NoChildrenForEphemerals NodeExists NotEmpty
-        SessionExpired InvalidAcl AuthFailed Closing SessionMoved NotReadOnly NoWatcher QuotaExceeded Throttled Panic Forked BufferTooSmall
+        SessionExpired InvalidAcl AuthFailed Closing SessionMoved NotReadOnly NoWatcher ReconfigDisabled AuthRequired QuotaExceeded
+        Throttled Panic Forked BufferTooSmall
         DiskFull Corrupt Fenced OutcomeUnknown InUse DiskFailed UnknownFormat LimitExceeded Closed Interrupted WouldDeadlock);
     name.as_ptr().cast()
 }
