@@ -695,3 +695,24 @@ fn a_multi_in_a_multi_is_refused_at_any_depth() {
     assert_eq!(session.call_blocking(nested).unwrap_err().kind(), ErrorKind::MarshallingError);
     assert!(session.multi_blocking(vec![]).unwrap().is_empty());
 }
+
+/// What is shown while writes are under way counts for whatever was asked for after it.
+#[test]
+fn an_identity_counts_for_every_later_request_of_a_pipeline() {
+    let session = folkmoot::open("memory:").unwrap();
+    let mut calls = Vec::new();
+    for round in 0..50 {
+        let user = format!("user{round}:secret");
+        calls.push(session.call(create(&format!("/a{round}"), CreateMode::Persistent)));
+        calls.push(session.call(Request::AddAuth { scheme: "digest".into(), credential: user.into_bytes() }));
+        let acl = Acl::creator();
+        calls.push(session.call(Request::Create { path: format!("/b{round}"), data: None, acl, mode: CreateMode::Persistent, ttl_ms: 0 }));
+        calls.push(session.call(Request::GetAcl { path: format!("/b{round}") }));
+    }
+    for (number, call) in calls.into_iter().enumerate() {
+        let reply = call.wait().unwrap();
+        if let Reply::Acl { acl, .. } = reply {
+            assert_eq!(acl.len(), number / 4 + 1);
+        }
+    }
+}

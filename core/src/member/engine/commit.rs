@@ -3,7 +3,7 @@
 //! What always holds: nothing is applied before it is on disk, nothing is answered before it is applied, and events are
 //! with their receivers before the lock of the state is given back.
 
-use super::{COMPLETING, Committer, Core, Done, Item, Sink, State, Work, encode};
+use super::{Asker, COMPLETING, Committer, Core, Done, Item, Sink, State, Work, encode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::limits::GROUP_BYTES_MAX;
@@ -45,7 +45,12 @@ impl Core {
                     }
                 }
                 entries.push(entry);
+                let shows = matches!(item.work, Work::Read(Request::AddAuth { .. }));
                 items.push(item);
+                if shows {
+                    // What comes after it is to be done in its light.
+                    break;
+                }
             }
         }
         if items.is_empty() {
@@ -205,7 +210,7 @@ fn entry(item: &mut Item, time_ms: i64, machine: &Machine, numbers: &mut HashMap
                 number: *number,
                 answered: *answered,
                 time_ms,
-                identities: item.asker.as_ref().map_or_else(|| [].into(), |asker| asker.identities.clone()),
+                identities: item.asker.as_ref().map_or_else(|| [].into(), Asker::shown),
                 request: std::mem::replace(request, Request::WhoAmI),
             })))
         }

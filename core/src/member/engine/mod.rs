@@ -135,11 +135,16 @@ pub(crate) trait Listener: Send + Sync {
 pub(crate) struct Asker {
     pub(crate) core: Arc<SessionCore>,
     pub(crate) watcher: WatcherId,
-    /// What had been shown when the request was made.
+    /// What a listener had shown when the request was made; of no account for an in-process session, whose own are asked for.
     pub(crate) identities: Arc<[Identity]>,
 }
 
 impl Asker {
+    /// What counts as shown, now that its turn has come.
+    fn shown(&self) -> Arc<[Identity]> {
+        if self.core.events.is_some() { self.core.identities.read().clone() } else { self.identities.clone() }
+    }
+
     /// An in-process session itself.
     fn of(core: &Arc<SessionCore>) -> Self {
         Self { core: core.clone(), watcher: core.watcher, identities: core.identities.read().clone() }

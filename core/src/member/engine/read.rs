@@ -18,7 +18,7 @@ impl Core {
     pub(super) fn read(&self, state: &State, asker: &Asker, request: &Request) -> Result<Reply> {
         // Sessions end under the lock of the state: whoever passes here is in time.
         asker.core.check()?;
-        let who = Requester { session: asker.core.id, identities: asker.identities.clone() };
+        let who = Requester { session: asker.core.id, identities: asker.shown() };
         let watcher = asker.watcher;
         match request {
             Request::AddAuth { scheme, credential } => self.add_auth(&asker.core, scheme, credential),
