@@ -1,6 +1,6 @@
 //! One session on one socket: frames out, frames in.
 
-use super::wire::{Frames, PING_XID, Read, Reply, first_frame, opcode};
+use super::wire::{Frames, Read, Reply, XID_PING, first_frame, op};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -54,7 +54,7 @@ impl Connection {
     async fn greeting(&mut self) -> Read<(i64, i32)> {
         loop {
             if let Some(frame) = self.frame()? {
-                let mut reply = Reply(frame);
+                let mut reply = Reply::new(frame);
                 reply.int()?;
                 let timeout_ms = reply.int()?;
                 let session = reply.long()?;
@@ -91,7 +91,7 @@ impl Connection {
             }
             self.zxid = head.zxid;
         }
-        Ok(Some((head, Reply(&self.input[self.begin - bytes + HEAD_BYTES..self.begin]))))
+        Ok(Some((head, Reply::new(&self.input[self.begin - bytes + HEAD_BYTES..self.begin]))))
     }
 
     /// Sends everything, and reads nothing.
@@ -163,19 +163,19 @@ impl Connection {
     }
 
     pub(super) async fn ping(&mut self) -> Read<()> {
-        self.out.request(PING_XID, opcode::PING, |_| {});
-        self.receive(|head, _| expect(head, PING_XID)).await
+        self.out.request(XID_PING, op::PING, |_| {});
+        self.receive(|head, _| expect(head, XID_PING)).await
     }
 
     /// Ends the session.
     pub(super) async fn close(mut self) -> Read<()> {
-        self.call(|out, xid| out.request(xid, opcode::CLOSE, |_| {}), |reply| reply.end()).await
+        self.call(|out, xid| out.request(xid, op::CLOSE_SESSION, |_| {}), |reply| reply.end()).await
     }
 }
 
 /// A reply's head and the rest.
 fn head(frame: &[u8]) -> Read<(Head, Reply<'_>)> {
-    let mut reply = Reply(frame);
+    let mut reply = Reply::new(frame);
     let xid = reply.int()?;
     let zxid = reply.long()?;
     let error = reply.int()?;

@@ -1,7 +1,7 @@
 //! Loads of requests that follow one another on a connection, several of them unanswered.
 
 use super::connection::{Connection, expect};
-use super::wire::{EVENT_XID, Read, Reply, opcode};
+use super::wire::{Read, Reply, XID_NOTIFICATION, op};
 use super::{Meter, Operation, Plan, Row, SESSION_TIMEOUT_MS, unstuck};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -108,15 +108,15 @@ impl Lane {
                 Expected::Set { version: i32::try_from(self.generations[znode]).unwrap_or(i32::MAX) }
             }
             Operation::Exists => {
-                out.read(xid, opcode::EXISTS, path, false);
+                out.read(xid, op::EXISTS, path, false);
                 Expected::Length
             }
             Operation::Children => {
-                out.read(xid, opcode::CHILDREN, &self.base, false);
+                out.read(xid, op::GET_CHILDREN2, &self.base, false);
                 Expected::Names
             }
             _ => {
-                out.read(xid, opcode::GET, path, false);
+                out.read(xid, op::GET_DATA, path, false);
                 Expected::Data { znode, generation: self.generations[znode] }
             }
         };
@@ -127,7 +127,7 @@ impl Lane {
     fn answer(&mut self, mut count: impl FnMut(Instant)) -> Read<usize> {
         let mut answered = 0;
         while let Some((head, mut reply)) = self.connection.ready()? {
-            if head.xid == EVENT_XID {
+            if head.xid == XID_NOTIFICATION {
                 return Err("an event came, and no watch was set".into());
             }
             let Some((xid, begun, expected)) = self.due.pop_front() else { return Err(format!("a reply to {} came, and none was due", head.xid)) };

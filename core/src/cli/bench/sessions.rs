@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Head, expect};
 use super::processes::usage;
-use super::wire::{EVENT_XID, Frames, Read, Reply, opcode};
+use super::wire::{Frames, Read, Reply, XID_NOTIFICATION, op};
 use super::{Meter, Plan, Row, SESSION_TIMEOUT_MS, unstuck};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -78,7 +78,7 @@ pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
     connections[0].call(|out, xid| out.create(xid, path, &data), |mut reply| reply.bytes().map(drop)).await?;
     for connection in &mut connections {
         // Until its server knows the znode.
-        let sync = |out: &mut Frames, xid| out.request(xid, opcode::SYNC, |out| out.bytes(path.as_bytes()));
+        let sync = |out: &mut Frames, xid| out.request(xid, op::SYNC, |out| out.string(path));
         unstuck(connection.call(sync, |mut reply| reply.bytes().map(drop))).await?;
     }
     let mut meter = Meter::new(plan);
@@ -86,7 +86,7 @@ pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
     while meter.goes_on(Instant::now())? {
         for connection in &mut connections {
             let xid = connection.next_xid();
-            connection.out.read(xid, opcode::GET, path, true);
+            connection.out.read(xid, op::GET_DATA, path, true);
             unstuck(connection.flush()).await?;
         }
         for connection in &mut connections {
@@ -107,7 +107,7 @@ pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
         unstuck(connections[0].flush()).await?;
         for connection in &mut connections {
             let event = |head: Head, mut reply: Reply<'_>| {
-                if head.xid != EVENT_XID {
+                if head.xid != XID_NOTIFICATION {
                     return Err(format!("the reply to {} came where an event was due", head.xid));
                 }
                 let (kind, state, at) = (reply.int()?, reply.int()?, reply.bytes()?);

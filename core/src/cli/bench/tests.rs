@@ -1,7 +1,10 @@
 //! That right replies make a row and wrong ones an error: against a server of few words, made here.
 
-use super::wire::{Frames, Reply, first_frame, opcode};
+use super::wire::{Reply, first_frame, op};
 use super::*;
+use crate::ids::SessionId;
+use crate::wire::frame::Writer;
+use crate::wire::records::Connected;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
@@ -33,71 +36,66 @@ fn attend(mut stream: TcpStream, tree: &Tree, fault: Fault) -> Option<()> {
         let bytes = stream.read(&mut some).ok().filter(|bytes| *bytes > 0)?;
         input.extend_from_slice(&some[..bytes]);
         while let Ok(Some((frame, taken))) = first_frame(&input) {
-            let mut out = Frames::default();
+            let mut out = Vec::new();
             if greeted {
-                let reply = answer(Reply(frame), tree, fault).ok()?;
-                out.frame(|out| out.0.extend_from_slice(&reply));
+                let reply = answer(Reply::new(frame), tree, fault).ok()?;
+                Writer::frame(&mut out, |out| out.raw(&reply));
             } else {
                 greeted = true;
-                out.frame(|out| {
-                    out.int(0);
-                    out.int(10_000);
-                    out.long(7);
-                    out.bytes(&[0; 16]);
-                    out.bool(false);
-                });
+                Connected { timeout_ms: 10_000, session: SessionId(7), password: [0; 16], read_only: Some(false) }.write(&mut out);
             }
             input.drain(..taken);
-            stream.write_all(&out.0).ok()?;
+            stream.write_all(&out).ok()?;
         }
     }
 }
 
 fn answer(mut request: Reply<'_>, tree: &Tree, fault: Fault) -> Result<Vec<u8>, String> {
     let (xid, kind) = (request.int()?, request.int()?);
-    let path = if [opcode::PING, opcode::CLOSE].contains(&kind) { String::new() } else { String::from_utf8_lossy(request.bytes()?).into_owned() };
+    let path = if [op::PING, op::CLOSE_SESSION].contains(&kind) { String::new() } else { String::from_utf8_lossy(request.bytes()?).into_owned() };
     let mut tree = tree.lock().unwrap();
     let children: Vec<_> =
         tree.keys().filter_map(|key| key.strip_prefix(&path)?.strip_prefix('/')).filter(|name| !name.contains('/')).map(str::to_owned).collect();
-    let mut out = Frames::default();
-    let stat = |out: &mut Frames, (data, version): &(Vec<u8>, i32)| {
-        out.0.extend_from_slice(&[0; 32]);
-        out.int(*version);
-        out.0.extend_from_slice(&[0; 16]);
-        out.int(data.len() as i32);
-        out.int(children.len() as i32);
-        out.long(0);
+    let mut bytes = Vec::new();
+    let mut out = Writer::new(&mut bytes);
+    let stat = |out: &mut Writer<'_>, (data, version): &(Vec<u8>, i32)| {
+        out.raw(&[0; 32]);
+        out.i32(*version);
+        out.raw(&[0; 16]);
+        out.i32(data.len() as i32);
+        out.i32(children.len() as i32);
+        out.i64(0);
     };
-    out.int(xid);
-    out.long(1);
-    out.int(0);
+    out.i32(xid);
+    out.i64(1);
+    out.i32(0);
     match kind {
-        opcode::CREATE => {
-            out.bytes(path.as_bytes());
+        op::CREATE => {
+            out.string(&path);
             tree.insert(path.clone(), (request.bytes()?.to_vec(), 0));
         }
-        opcode::SET => {
+        op::SET_DATA => {
             let znode = tree.get_mut(&path).ok_or("no node")?;
             *znode = (request.bytes()?.to_vec(), znode.1 + 1);
             stat(&mut out, znode);
         }
-        opcode::DELETE => {
+        op::DELETE => {
             tree.remove(&path).ok_or("no node")?;
         }
-        opcode::GET => {
-            out.bytes(&tree[&path].0);
+        op::GET_DATA => {
+            out.buffer(Some(&tree[&path].0));
             stat(&mut out, &tree[&path]);
         }
-        opcode::EXISTS => stat(&mut out, &tree[&path]),
-        opcode::CHILDREN => {
-            out.int(children.len() as i32);
-            children.iter().for_each(|name| out.bytes(name.as_bytes()));
+        op::EXISTS => stat(&mut out, &tree[&path]),
+        op::GET_CHILDREN2 => {
+            out.i32(children.len() as i32);
+            children.iter().for_each(|name| out.string(name));
             stat(&mut out, &tree[&path]);
         }
         _ => {}
     }
-    fault(kind, &path, &mut out.0);
-    Ok(out.0)
+    fault(kind, &path, &mut bytes);
+    Ok(bytes)
 }
 
 fn bench(operation: &str, fault: Fault) -> Result<String, String> {
@@ -129,7 +127,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "create",
             |kind, path, reply| {
-                if kind == opcode::CREATE && lane(path) {
+                if kind == op::CREATE && lane(path) {
                     *reply.last_mut().unwrap() ^= 1
                 }
             },
@@ -138,7 +136,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "create",
             |kind, path, reply| {
-                if kind == opcode::CREATE && path.contains("/1/n") {
+                if kind == op::CREATE && path.contains("/1/n") {
                     reply[15] = 0x92
                 }
             },
@@ -147,7 +145,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "create",
             |kind, path, reply| {
-                if kind == opcode::CREATE && path.contains("/1/n") {
+                if kind == op::CREATE && path.contains("/1/n") {
                     reply[3] ^= 1
                 }
             },
@@ -156,7 +154,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "create",
             |kind, path, reply| {
-                if kind == opcode::CREATE && path.contains("/1/n") {
+                if kind == op::CREATE && path.contains("/1/n") {
                     reply[..4].fill(0xff)
                 }
             },
@@ -165,7 +163,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "get",
             |kind, path, reply| {
-                if kind == opcode::GET && lane(path) {
+                if kind == op::GET_DATA && lane(path) {
                     reply[4..12].fill(0)
                 }
             },
@@ -174,7 +172,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "set",
             |kind, path, reply| {
-                if kind == opcode::SET && lane(path) {
+                if kind == op::SET_DATA && lane(path) {
                     reply[16 + 35] ^= 1
                 }
             },
@@ -183,7 +181,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "set",
             |kind, path, reply| {
-                if kind == opcode::SET && lane(path) {
+                if kind == op::SET_DATA && lane(path) {
                     reply.push(0)
                 }
             },
@@ -192,7 +190,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "set",
             |kind, path, reply| {
-                if kind == opcode::SET && lane(path) {
+                if kind == op::SET_DATA && lane(path) {
                     reply.truncate(40)
                 }
             },
@@ -201,7 +199,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "get",
             |kind, path, reply| {
-                if kind == opcode::GET && lane(path) {
+                if kind == op::GET_DATA && lane(path) {
                     reply[16 + 4 + 99] ^= 1
                 }
             },
@@ -210,7 +208,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "mixed",
             |kind, path, reply| {
-                if kind == opcode::GET && lane(path) {
+                if kind == op::GET_DATA && lane(path) {
                     reply[16 + 4] ^= 0x80
                 }
             },
@@ -219,7 +217,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "exists",
             |kind, path, reply| {
-                if kind == opcode::EXISTS && lane(path) {
+                if kind == op::EXISTS && lane(path) {
                     reply[16 + 55] ^= 1
                 }
             },
@@ -228,7 +226,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "children",
             |kind, path, reply| {
-                if kind == opcode::CHILDREN && lane(path) {
+                if kind == op::GET_CHILDREN2 && lane(path) {
                     reply[16 + 4 + 4] = b'y'
                 }
             },
@@ -237,7 +235,7 @@ fn a_wrong_reply_is_an_error() {
         (
             "children",
             |kind, path, reply| {
-                if kind == opcode::CHILDREN && lane(path) {
+                if kind == op::GET_CHILDREN2 && lane(path) {
                     reply[16 + 4 + 4 + 1] = b'1'
                 }
             },
