@@ -25,15 +25,15 @@ impl Member {
         py.detach(|| self.inner.advance(ms)).map_err(|error| raised(py, &error, None))
     }
 
-    /// Listens for clients that speak ZooKeeper's protocol; the host and port where it does.
+    /// Listens for clients that speak ZooKeeper's protocol; the port where it does.
     #[pyo3(signature = (address = "127.0.0.1:0", settings = None))]
-    fn listen(&self, py: Python<'_>, address: &str, settings: Option<&str>) -> PyResult<(String, u16)> {
+    fn listen(&self, py: Python<'_>, address: &str, settings: Option<&str>) -> PyResult<u16> {
         let listen = || {
             let options = settings.map_or_else(|| Ok(folkmoot::wire::Options::default()), folkmoot::wire::Options::from_settings)?;
             self.inner.listen_with(address, options)
         };
         let at = py.detach(listen).map_err(|error| raised(py, &error, None))?;
-        Ok((at.ip().to_string(), at.port()))
+        Ok(at.port())
     }
 
     /// The member's time in milliseconds.

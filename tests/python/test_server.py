@@ -31,8 +31,8 @@ def connect(port):
 
 def test_a_member_listens_where_it_says():
     member = folkmoot.Member("memory:")
-    host, port = member.listen("127.0.0.1:0", "4lw.commands.whitelist=ruok")
-    assert (host, word(port, b"ruok")) == ("127.0.0.1", "imok")
+    port = member.listen("127.0.0.1:0", "4lw.commands.whitelist=ruok")
+    assert word(port, b"ruok") == "imok"
     assert connect(port) != 0
     with pytest.raises(folkmoot.SystemFaultError):
         member.listen(f"127.0.0.1:{port}")

@@ -42,6 +42,9 @@ impl Member {
         for address in &target.listen {
             member.listen(address)?;
         }
+        if let Some(address) = &target.admin {
+            member.admin(address, crate::admin::http::Options::default())?;
+        }
         Ok(member)
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Target {
     pub(super) snapshot_bytes: u64,
     /// Where ZooKeeper's clients are listened for.
     pub(super) listen: Vec<String>,
+    /// Where the admin door is.
+    pub(super) admin: Option<String>,
 }
 
 impl Target {
@@ -47,19 +49,21 @@ impl Target {
         } else {
             Ground::Directory(path.into())
         };
-        let mut target = Target { ground, virtual_time: false, enforce_quota: false, super_digest: None, snapshot_bytes: 64 << 20, listen: Vec::new() };
+        let mut target =
+            Target { ground, virtual_time: false, enforce_quota: false, super_digest: None, snapshot_bytes: 64 << 20, listen: Vec::new(), admin: None };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("time", "virtual") => target.virtual_time = true,
                 ("time", "real") => target.virtual_time = false,
                 ("quota", "enforced") => target.enforce_quota = true,
                 ("super", digest) if digest.contains(':') => target.super_digest = Some(digest.into()),
+                ("admin", address) if address.contains(':') => target.admin = Some(address.into()),
                 ("listen", address) if address.contains(':') => target.listen.push(address.into()),
                 ("snapshot_bytes", bytes) => match bytes.parse() {
                     Ok(bytes) if bytes >= 4096 => target.snapshot_bytes = bytes,
                     _ => return bad(format!("snapshot_bytes is {bytes}; it is a number of at least 4096")),
                 },
-                (key @ ("time" | "quota" | "super" | "listen"), value) => return bad(format!("{key} cannot be {value}")),
+                (key @ ("time" | "quota" | "super" | "listen" | "admin"), value) => return bad(format!("{key} cannot be {value}")),
                 (key, _) => return bad(format!("the key {key} is not known")),
             }
         }
@@ -80,6 +84,7 @@ mod tests {
         assert_eq!(Target::parse("file:/var/lib/x").unwrap().ground, Ground::Directory("/var/lib/x".into()));
         assert!(Target::parse("memory:?time=virtual").unwrap().virtual_time);
         assert_eq!(Target::parse("memory:?listen=[::1]:0&listen=localhost:2181").unwrap().listen, ["[::1]:0", "localhost:2181"]);
+        assert_eq!(Target::parse("memory:?admin=127.0.0.1:8080").unwrap().admin.as_deref(), Some("127.0.0.1:8080"));
     }
 
     #[test]

@@ -17,8 +17,9 @@ use super::server::Door;
 use super::ticket::{Kind, Ticket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
-use crate::limits::IDENTITIES_MAX;
-use crate::limits::{CONNECTION_EVENT_BYTES_MAX, CONNECTION_IN_FLIGHT_MAX, CONNECTION_OUT_BYTES, CONNECTION_QUEUED_BYTES_MAX, CONNECTION_QUEUED_READS_MAX};
+use crate::limits::{
+    CONNECTION_EVENT_BYTES_MAX, CONNECTION_IN_FLIGHT_MAX, CONNECTION_OUT_BYTES, CONNECTION_QUEUED_BYTES_MAX, CONNECTION_QUEUED_READS_MAX, IDENTITIES_MAX,
+};
 use crate::member::engine::{Asker, Item, Listener, Reading, SessionCore, Work};
 use crate::request::{Acl, Event, Identity, Reply, Request, Requester, SessionState, perms};
 use crate::tree::acl;
@@ -36,12 +37,12 @@ pub(crate) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) secure: bool,
     out: Mutex<Out>,
-    pub(super) facts: Facts,
+    pub(super) books: Books,
 }
 
 /// The books of one connection.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct Books {
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
     pub(super) established_ms: AtomicI64,
@@ -54,7 +55,7 @@ pub(super) struct Facts {
     pub(super) latency_sum: AtomicI64,
 }
 
-impl Facts {
+impl Books {
     /// Starts the books anew.
     pub(super) fn reset(&self) {
         self.received.store(0, Ordering::Relaxed);
@@ -131,11 +132,11 @@ impl Out {
 
 impl Connection {
     pub(super) fn new(door: Arc<Door>, number: u64, peer: SocketAddr, secure: bool, identities: Vec<Identity>) -> Arc<Self> {
-        let facts = Facts::default();
-        facts.established_ms.store(door.core.wall_ms(), Ordering::Relaxed);
-        facts.latency_min.store(i64::MAX, Ordering::Relaxed);
+        let books = Books::default();
+        books.established_ms.store(door.core.wall_ms(), Ordering::Relaxed);
+        books.latency_min.store(i64::MAX, Ordering::Relaxed);
         let out = Out { identities: identities.into(), ..Out::default() };
-        Arc::new(Self { door, number, peer, secure, out: Mutex::new(out), facts })
+        Arc::new(Self { door, number, peer, secure, out: Mutex::new(out), books })
     }
 
     pub(super) fn attached(&self) -> Option<Attached> {
@@ -203,7 +204,7 @@ impl Connection {
         let Ok(connect) = Connect::read(body) else { return false };
         self.count_in();
         self.door.stats.connects.fetch_add(1, Ordering::Relaxed);
-        self.facts.last_op.store(i64::from(op::CREATE_SESSION), Ordering::Relaxed);
+        self.books.last_op.store(i64::from(op::CREATE_SESSION), Ordering::Relaxed);
         let (shortest, longest) = (self.door.options.shortest_timeout_ms(), self.door.options.longest_timeout_ms());
         let timeout_ms = u32::try_from(connect.timeout_ms).unwrap_or(0).clamp(shortest, longest);
         // Whoever has seen more than we have must not be shown the past.
@@ -236,7 +237,7 @@ impl Connection {
             Ok(None) => {
                 let mut out = self.out.lock();
                 Connected { read_only: knows_read_only.then_some(false), ..Connected::default() }.write(&mut out.bytes);
-                self.facts.sent.fetch_add(1, Ordering::Relaxed);
+                self.books.sent.fetch_add(1, Ordering::Relaxed);
                 out.closing = true;
                 true
             }
@@ -284,6 +285,8 @@ impl Connection {
                     Frame::Partial(_) => break,
                     Frame::Refused(length) => {
                         tracing::debug!(peer = %self.peer, length, "a frame of a length that is not allowed");
+                        self.door.stats.too_large.fetch_add(1, Ordering::Relaxed);
+                        self.door.stats.dropped.fetch_add(1, Ordering::Relaxed);
                         batch.out.dead = true;
                     }
                 }
@@ -293,27 +296,30 @@ impl Connection {
         if !items.is_empty() {
             match core.enqueue_all(&mut items) {
                 Ok(()) => core.work_off(true),
-                Err(error) => items.into_iter().for_each(|item| item.refuse(&error)),
+                Err(error) => {
+                    self.door.stats.throttled.fetch_add(items.len() as u64, Ordering::Relaxed);
+                    items.into_iter().for_each(|item| item.refuse(&error));
+                }
             }
         }
         input.len() - rest.len()
     }
 
     fn count_in(&self) {
-        self.facts.received.fetch_add(1, Ordering::Relaxed);
+        self.books.received.fetch_add(1, Ordering::Relaxed);
         self.door.stats.received.fetch_add(1, Ordering::Relaxed);
     }
 
     fn count_out(&self, came_ms: i64, xid: i32, zxid: Zxid, now: i64) {
-        let facts = &self.facts;
+        let books = &self.books;
         let latency = if came_ms == 0 { 0 } else { (now - came_ms).max(0) };
-        facts.sent.fetch_add(1, Ordering::Relaxed);
-        facts.last_response_ms.store(now, Ordering::Relaxed);
-        facts.last_xid.store(i64::from(xid), Ordering::Relaxed);
-        facts.last_zxid.store(zxid.0, Ordering::Relaxed);
-        facts.latency_min.fetch_min(latency, Ordering::Relaxed);
-        facts.latency_max.fetch_max(latency, Ordering::Relaxed);
-        facts.latency_sum.fetch_add(latency, Ordering::Relaxed);
+        books.sent.fetch_add(1, Ordering::Relaxed);
+        books.last_response_ms.store(now, Ordering::Relaxed);
+        books.last_xid.store(i64::from(xid), Ordering::Relaxed);
+        books.last_zxid.store(zxid.0, Ordering::Relaxed);
+        books.latency_min.fetch_min(latency, Ordering::Relaxed);
+        books.latency_max.fetch_max(latency, Ordering::Relaxed);
+        books.latency_sum.fetch_add(latency, Ordering::Relaxed);
         self.door.stats.answered(1, latency);
     }
 
@@ -502,19 +508,19 @@ impl<'a, 'b> Batch<'a, 'b> {
     }
 
     fn finish(self) {
-        let (facts, stats) = (&self.connection.facts, &self.connection.door.stats);
-        facts.received.fetch_add(self.received, Ordering::Relaxed);
+        let (books, stats) = (&self.connection.books, &self.connection.door.stats);
+        books.received.fetch_add(self.received, Ordering::Relaxed);
         stats.received.fetch_add(self.received, Ordering::Relaxed);
         if self.answered > 0 {
-            facts.sent.fetch_add(self.answered, Ordering::Relaxed);
-            facts.last_response_ms.store(self.now, Ordering::Relaxed);
-            facts.last_xid.store(i64::from(self.last.0), Ordering::Relaxed);
-            facts.last_zxid.store(self.zxid.0, Ordering::Relaxed);
-            facts.latency_min.fetch_min(0, Ordering::Relaxed);
+            books.sent.fetch_add(self.answered, Ordering::Relaxed);
+            books.last_response_ms.store(self.now, Ordering::Relaxed);
+            books.last_xid.store(i64::from(self.last.0), Ordering::Relaxed);
+            books.last_zxid.store(self.zxid.0, Ordering::Relaxed);
+            books.latency_min.fetch_min(0, Ordering::Relaxed);
             stats.answered(self.answered, 0);
         }
         if self.received > 0 {
-            facts.last_op.store(i64::from(self.last.1), Ordering::Relaxed);
+            books.last_op.store(i64::from(self.last.1), Ordering::Relaxed);
         }
     }
 }
@@ -552,11 +558,12 @@ impl Listener for Connection {
         records::notification(&mut out.bytes, event);
         if out.bytes.len() > CONNECTION_EVENT_BYTES_MAX {
             tracing::warn!(peer = %self.peer, "a client does not fetch its events; its connection is closed");
+            self.door.stats.dropped.fetch_add(1, Ordering::Relaxed);
             out.dead = true;
         }
         out.wake();
         drop(out);
-        self.facts.sent.fetch_add(1, Ordering::Relaxed);
+        self.books.sent.fetch_add(1, Ordering::Relaxed);
         self.door.stats.sent.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -34,7 +34,7 @@ impl Facts {
 
     fn all(&self) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> = self.doors().iter().flat_map(|door| door.all()).collect();
-        all.sort_by_key(|connection| (connection.facts.established_ms.load(Ordering::Relaxed), connection.number));
+        all.sort_by_key(|connection| (connection.books.established_ms.load(Ordering::Relaxed), connection.number));
         all
     }
 }
@@ -85,6 +85,14 @@ impl Source for Facts {
             facts.handshakes_timed_out += stats.timed_out.load(Ordering::Relaxed);
             facts.connection_requests += stats.connects.load(Ordering::Relaxed);
             facts.sessions_resumed += stats.resumed.load(Ordering::Relaxed);
+            facts.received_bytes += stats.received_bytes.load(Ordering::Relaxed);
+            facts.sent_bytes += stats.sent_bytes.load(Ordering::Relaxed);
+            facts.requests_too_large += stats.too_large.load(Ordering::Relaxed);
+            facts.connections_dropped += stats.dropped.load(Ordering::Relaxed);
+            facts.throttled += stats.throttled.load(Ordering::Relaxed);
+            facts.tls_handshakes += stats.handshakes.load(Ordering::Relaxed);
+            facts.without_certificate_local += stats.without_certificate_here.load(Ordering::Relaxed);
+            facts.without_certificate_remote += stats.without_certificate_elsewhere.load(Ordering::Relaxed);
             facts.connections += door.count();
             facts.outstanding += door.all().iter().map(|connection| connection.pending() as u64).sum::<u64>();
             facts.latency_max_ms = facts.latency_max_ms.max(stats.latency_max.load(Ordering::Relaxed).unsigned_abs());
@@ -129,7 +137,7 @@ impl Source for Facts {
     }
 
     fn reset_connections(&self) {
-        self.all().iter().for_each(|connection| connection.facts.reset());
+        self.all().iter().for_each(|connection| connection.books.reset());
     }
 
     fn close_connection(&self, session: SessionId) -> bool {
@@ -179,23 +187,23 @@ impl Source for Facts {
 }
 
 fn show(connection: &Connection, wall: i64) -> view::Connection {
-    let facts = &connection.facts;
+    let books = &connection.books;
     let load = |number: &std::sync::atomic::AtomicI64| number.load(Ordering::Relaxed);
-    let mut shown = view::Connection::new(connection.peer, load(&facts.established_ms));
-    let sent = facts.sent.load(Ordering::Relaxed);
+    let mut shown = view::Connection::new(connection.peer, load(&books.established_ms));
+    let sent = books.sent.load(Ordering::Relaxed);
     shown.queued = connection.pending() as u64;
-    shown.received = facts.received.load(Ordering::Relaxed);
+    shown.received = books.received.load(Ordering::Relaxed);
     shown.sent = sent;
     shown.secure = connection.secure;
     shown.identities = connection.identities().to_vec();
-    shown.last_operation = four_letters(load(&facts.last_op));
+    shown.last_operation = four_letters(load(&books.last_op));
     if sent > 0 {
-        shown.last_xid = load(&facts.last_xid);
-        shown.last_zxid = load(&facts.last_zxid);
-        shown.last_response_ms = load(&facts.last_response_ms).unsigned_abs();
-        shown.latency_min_ms = load(&facts.latency_min).clamp(0, i64::from(u32::MAX)).unsigned_abs();
-        shown.latency_max_ms = load(&facts.latency_max).unsigned_abs();
-        shown.latency_avg_ms = load(&facts.latency_sum).unsigned_abs().checked_div(sent).unwrap_or(0);
+        shown.last_xid = load(&books.last_xid);
+        shown.last_zxid = load(&books.last_zxid);
+        shown.last_response_ms = load(&books.last_response_ms).unsigned_abs();
+        shown.latency_min_ms = load(&books.latency_min).clamp(0, i64::from(u32::MAX)).unsigned_abs();
+        shown.latency_max_ms = load(&books.latency_max).unsigned_abs();
+        shown.latency_avg_ms = load(&books.latency_sum).unsigned_abs().checked_div(sent).unwrap_or(0);
     }
     if let Some(attached) = connection.attached() {
         shown.session = attached.core.id();

@@ -63,6 +63,14 @@ pub(super) struct Stats {
     pub(super) timed_out: AtomicU64,
     pub(super) connects: AtomicU64,
     pub(super) resumed: AtomicU64,
+    pub(super) received_bytes: AtomicU64,
+    pub(super) sent_bytes: AtomicU64,
+    pub(super) too_large: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) throttled: AtomicU64,
+    pub(super) handshakes: AtomicU64,
+    pub(super) without_certificate_here: AtomicU64,
+    pub(super) without_certificate_elsewhere: AtomicU64,
     pub(super) latency_max: AtomicI64,
     pub(super) latency_sum: AtomicI64,
     pub(super) latencies: AtomicU64,
@@ -175,8 +183,7 @@ impl Running {
     /// # Errors
     /// `BadArguments` for an address that is none, `SystemError` when the system does not let us listen there.
     pub(crate) fn start(runtime: &Handle, core: Arc<Core>, address: &str, options: Options) -> Result<Self> {
-        let listener = bind(runtime, address)?;
-        let address = listener.local_addr().map_err(|error| cannot(address, &error))?;
+        let (listener, address) = bind(runtime, address)?;
         let closed_in_child = folkmoot_sys::ClosedInChild::new(listener.as_raw_fd());
         let allowed = AllowList::new(&options.four_letter_words, false);
         let tls = options.tls.clone().map(|tls| Acceptor::new(tls, Instant::now())).transpose()?;
@@ -200,23 +207,21 @@ impl Drop for Running {
     }
 }
 
-fn cannot(address: &str, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"))
-}
-
-/// A socket that listens at `address` (`host:port`; port 0 for any).
+/// A socket that listens at `address` (`host:port`; port 0 for any), and where that is.
 ///
 /// # Errors
 /// `BadArguments` for an address that is none, `SystemError` when the system does not let us listen there.
-pub(crate) fn bind(runtime: &Handle, address: &str) -> Result<TcpListener> {
-    let failed = |error| cannot(address, &error);
+pub(crate) fn bind(runtime: &Handle, address: &str) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |error: std::io::Error| Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"));
     let at = resolve(address)?;
     // A socket needs its runtime from the beginning.
     let _inside = runtime.enter();
     let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
     socket.set_reuseaddr(true).map_err(failed)?;
     socket.bind(at).map_err(failed)?;
-    socket.listen(LISTEN_BACKLOG).map_err(failed)
+    let listener = socket.listen(LISTEN_BACKLOG).map_err(failed)?;
+    let at = listener.local_addr().map_err(failed)?;
+    Ok((listener, at))
 }
 
 fn resolve(address: &str) -> Result<SocketAddr> {
@@ -274,7 +279,10 @@ async fn serve(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
 
 async fn serve_tls(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut identities: Vec<Identity>) {
     let Some(tls) = &door.tls else { return };
-    match tokio::time::timeout(door.options.handshake_timeout, tls.accept(stream, Instant::now())).await {
+    door.stats.handshakes.fetch_add(1, Ordering::Relaxed);
+    let accepted = tokio::time::timeout(door.options.handshake_timeout, tls.accept(stream, Instant::now())).await;
+    door.stats.handshakes.fetch_sub(1, Ordering::Relaxed);
+    match accepted {
         Ok(Ok(Accepted::Plain(stream))) => converse(door, stream, peer, identities, false).await,
         Ok(Ok(Accepted::Secure(stream))) => {
             if let Some(subject) = tls::peer_identity(stream.get_ref().1) {
@@ -282,6 +290,10 @@ async fn serve_tls(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, mut ide
                     identities.push(Identity::new("super", ""));
                 }
                 identities.push(Identity::new("x509", subject));
+            } else {
+                let stats = &door.stats;
+                let count = if peer.ip().to_canonical().is_loopback() { &stats.without_certificate_here } else { &stats.without_certificate_elsewhere };
+                count.fetch_add(1, Ordering::Relaxed);
             }
             converse(door, *stream, peer, identities, true).await;
         }
@@ -484,7 +496,10 @@ impl Pump {
             }
             match Pin::new(&mut *stream).poll_write(cx, &self.writing[self.written..]) {
                 Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    connection.door.stats.sent_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(true),
             }
@@ -502,6 +517,7 @@ impl Pump {
                 Poll::Ready(Ok(())) => {}
             }
             let filled = buffer.filled();
+            connection.door.stats.received_bytes.fetch_add(filled.len() as u64, Ordering::Relaxed);
             if self.inbox.is_empty() {
                 let taken = connection.take_in(filled);
                 self.inbox.extend_from_slice(&filled[taken..]);

@@ -85,8 +85,8 @@ class Member:
         """Open a session: ``await member.session()``, or ``async with``."""
         return Opening(partial(self._member.session, timeout, heartbeat, superuser), Session)
 
-    async def listen(self, address: str = "127.0.0.1:0", settings: Optional[str] = None) -> Tuple[str, int]:
-        """Listen for clients that speak ZooKeeper's protocol: see `folkmoot.Member.listen`."""
+    async def listen(self, address: str = "127.0.0.1:0", settings: Optional[str] = None) -> int:
+        """Listen for clients that speak ZooKeeper's protocol; the port: see `folkmoot.Member.listen`."""
         return self._member.listen(address, settings)
 
     async def advance(self, ms: int) -> None:

@@ -52,7 +52,7 @@ class Server:
         if self._member is None:
             member = Member(self._target)
             try:
-                _, self._port = member.listen(f"127.0.0.1:{self._port}", self._settings)
+                self._port = member.listen(f"127.0.0.1:{self._port}", self._settings)
             except BaseException:
                 member.close()
                 raise

@@ -35,37 +35,29 @@ impl Engine {
         self.check()?;
         let super_digest = options.super_digest.clone().or_else(|| self.super_digest.clone());
         let options = Options { super_digest, ..options };
-        let mut doors = self.doors.0.lock();
-        let open = match &mut *doors {
-            Some(open) => open,
-            none => none.insert(Open { listeners: Vec::new(), admin: Vec::new(), runtime: runtime()? }),
-        };
-        let running = Running::start(open.runtime.handle(), self.core.clone(), address, options)?;
-        let address = running.address();
-        open.listeners.push(running);
-        Ok(address)
+        self.doors.with(|open| {
+            let running = Running::start(open.runtime.handle(), self.core.clone(), address, options)?;
+            let at = running.address();
+            open.listeners.push(running);
+            Ok(at)
+        })
     }
 
     /// Opens an admin door; says where.
     pub(in crate::member) fn admin(&self, address: &str, options: http::Options) -> Result<SocketAddr> {
         self.check()?;
-        let mut doors = self.doors.0.lock();
-        let open = match &mut *doors {
-            Some(open) => open,
-            none => none.insert(Open { listeners: Vec::new(), admin: Vec::new(), runtime: runtime()? }),
-        };
-        let listener = bind(open.runtime.handle(), address)?;
-        let failed = |error: std::io::Error| Error::new(ErrorKind::SystemError, format!("listening at {address}: {error}"));
-        let at = listener.local_addr().map_err(failed)?;
-        options.check(at.ip())?;
-        open.admin.push(folkmoot_sys::ClosedInChild::new(listener.as_raw_fd()));
-        let facts = Arc::new(Facts::new(self.core.clone(), None, None));
-        open.runtime.spawn(async move {
-            if let Err(error) = http::serve(listener, facts, options, std::future::pending()).await {
-                tracing::warn!(%error, "the admin door has closed");
-            }
-        });
-        Ok(at)
+        self.doors.with(|open| {
+            let (listener, at) = bind(open.runtime.handle(), address)?;
+            options.check(at.ip())?;
+            open.admin.push(folkmoot_sys::ClosedInChild::new(listener.as_raw_fd()));
+            let facts = Arc::new(Facts::new(self.core.clone(), None, None));
+            open.runtime.spawn(async move {
+                if let Err(error) = http::serve(listener, facts, options, std::future::pending()).await {
+                    tracing::warn!(%error, "the admin door has closed");
+                }
+            });
+            Ok(at)
+        })
     }
 
     pub(in crate::member) fn addresses(&self) -> Vec<SocketAddr> {
@@ -84,6 +76,16 @@ fn runtime() -> Result<Runtime> {
 }
 
 impl Doors {
+    /// Does something with the listeners, whose threads start with the first.
+    fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
+        let mut doors = self.0.lock();
+        let open = match &mut *doors {
+            Some(open) => open,
+            none => none.insert(Open { listeners: Vec::new(), admin: Vec::new(), runtime: runtime()? }),
+        };
+        work(open)
+    }
+
     /// Stops listening, closes the connections and, if `wait`, waits for their threads to end.
     pub(super) fn close(&self, wait: bool) {
         let Some(Open { listeners, admin: _admin, runtime }) = self.0.lock().take() else { return };

@@ -252,6 +252,8 @@ pub(crate) struct Core {
     started_ms: (i64, i64),
     /// Sessions that ended by silence.
     expired: AtomicU64,
+    /// Appends that took longer than a second.
+    slow_syncs: AtomicU64,
     /// The last transaction in the last snapshot of this process.
     snapshot_zxid: AtomicI64,
     /// The folder of log and snapshots.
@@ -347,6 +349,7 @@ impl Engine {
             trace_mask: AtomicI64::new(306),
             started_ms: (clock.wall_ms(), clock.steady_ms()),
             expired: AtomicU64::new(0),
+            slow_syncs: AtomicU64::new(0),
             snapshot_zxid: AtomicI64::new(0),
             directory: match &target.ground {
                 Ground::Memory => None,

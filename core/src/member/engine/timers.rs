@@ -15,6 +15,8 @@ use std::time::Duration;
 const RETRY_MS: i64 = 1000;
 /// An append that takes longer than this is a stall, in milliseconds.
 const STALL_MS: i64 = 50;
+/// One that takes longer than this is told of in the statistics, as ZooKeeper does, in milliseconds.
+const SLOW_MS: i64 = 1000;
 /// What sessions are granted after a stall beside its length: time to be heard again, in milliseconds.
 const GRACE_MS: i64 = 500;
 
@@ -63,6 +65,9 @@ impl Core {
     /// An append began at `began` and has ended now.
     pub(super) fn note_stall(&self, began: i64) {
         let now = self.clock.steady_ms();
+        if now - began > SLOW_MS {
+            self.slow_syncs.fetch_add(1, Ordering::Relaxed);
+        }
         if now - began > STALL_MS {
             self.stalled_ms.fetch_add(now - began, Ordering::SeqCst);
             self.quiet_until_ms.fetch_max(now + GRACE_MS, Ordering::SeqCst);
