@@ -30,12 +30,17 @@ pub const IN_FLIGHT_MAX: usize = 4096;
 pub const EVENTS_MAX: usize = 65_536;
 /// Watches of one session.
 pub const WATCHES_MAX: usize = 1_000_000;
+/// Bytes of the paths that one session watches, a path counted once in each table: paths may be nearly as long as a frame, and of
+/// those that lead nowhere a session could otherwise have a million.
+pub const WATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Identities one session may collect with `add_auth`.
 pub const IDENTITIES_MAX: usize = 128;
 /// How long the outcomes of a session's last writes outlive it, in milliseconds.
 pub const OUTCOMES_KEPT_MS: i64 = 600_000;
 /// Writes that may wait for one member's log.
 pub const QUEUE_MAX: usize = 65_536;
+/// Bytes of the writes that may wait for one member's log, but for one write that is let in however many there are.
+pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of one group in the log.
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Connections of one listener, when nothing less is asked for.

@@ -11,7 +11,7 @@
 //! Source: ZooKeeper Programmer's Guide, "ZooKeeper Watches".
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::WATCHES_MAX;
+use crate::limits::{WATCH_BYTES_MAX, WATCHES_MAX};
 use crate::request::{Acl, Change, Event, EventKind, SessionState, WatchKind, WatchMode};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,10 +24,18 @@ const ONE_SHOT: u8 = 1;
 const PERSISTENT: u8 = 2;
 const RECURSIVE: u8 = 4;
 
+/// What one watcher watches.
+#[derive(Debug, Default)]
+struct Watched {
+    paths: HashSet<Arc<str>>,
+    /// Of the paths.
+    bytes: usize,
+}
+
 #[derive(Debug, Default)]
 struct Table {
     by_path: HashMap<Arc<str>, Vec<(WatcherId, u8)>>,
-    by_watcher: HashMap<WatcherId, HashSet<Arc<str>>>,
+    by_watcher: HashMap<WatcherId, Watched>,
     recursive: usize,
 }
 
@@ -46,7 +54,9 @@ impl Table {
             None => {
                 list.push((watcher, mode));
                 self.recursive += usize::from(mode & RECURSIVE != 0);
-                self.by_watcher.entry(watcher).or_default().insert(path);
+                let watched = self.by_watcher.entry(watcher).or_default();
+                watched.bytes += path.len();
+                watched.paths.insert(path);
             }
         }
     }
@@ -67,9 +77,10 @@ impl Table {
             if list.is_empty() {
                 self.by_path.remove(path);
             }
-            if let Some(paths) = self.by_watcher.get_mut(&watcher) {
-                paths.remove(path);
-                if paths.is_empty() {
+            if let Some(watched) = self.by_watcher.get_mut(&watcher) {
+                watched.bytes -= path.len();
+                watched.paths.remove(path);
+                if watched.paths.is_empty() {
                     self.by_watcher.remove(&watcher);
                 }
             }
@@ -78,13 +89,18 @@ impl Table {
     }
 
     fn forget(&mut self, watcher: WatcherId) {
-        for path in self.by_watcher.get(&watcher).cloned().unwrap_or_default() {
+        let paths = self.by_watcher.get(&watcher).map(|watched| watched.paths.clone());
+        for path in paths.unwrap_or_default() {
             self.remove(&path, watcher, !0);
         }
     }
 
     fn count(&self, watcher: WatcherId) -> usize {
-        self.by_watcher.get(&watcher).map_or(0, HashSet::len)
+        self.by_watcher.get(&watcher).map_or(0, |watched| watched.paths.len())
+    }
+
+    fn bytes(&self, watcher: WatcherId) -> usize {
+        self.by_watcher.get(&watcher).map_or(0, |watched| watched.bytes)
     }
 
     /// Who is to be told of something at `path`; their one-shot watches are used up.
@@ -137,9 +153,16 @@ impl Watches {
         Self::default()
     }
 
-    fn room(&self, watcher: WatcherId) -> Result<()> {
+    fn room(&self, path: &str, watcher: WatcherId) -> Result<()> {
         if self.count(watcher) >= WATCHES_MAX {
             return Err(Error::new(ErrorKind::LimitExceeded, format!("a session has {WATCHES_MAX} watches; that is the most")));
+        }
+        let bytes = self.data.bytes(watcher) + self.child.bytes(watcher) + path.len();
+        if bytes > WATCH_BYTES_MAX {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("the paths that a session watches have {bytes} bytes, at most {WATCH_BYTES_MAX} are allowed"),
+            ));
         }
         Ok(())
     }
@@ -149,7 +172,7 @@ impl Watches {
     /// # Errors
     /// `LimitExceeded`.
     pub fn add(&mut self, path: &str, watcher: WatcherId, which: Which) -> Result<()> {
-        self.room(watcher)?;
+        self.room(path, watcher)?;
         match which {
             Which::Data => self.data.add(path, watcher, ONE_SHOT),
             Which::Children => self.child.add(path, watcher, ONE_SHOT),
@@ -162,7 +185,7 @@ impl Watches {
     /// # Errors
     /// `LimitExceeded`.
     pub fn add_lasting(&mut self, path: &str, watcher: WatcherId, mode: WatchMode) -> Result<()> {
-        self.room(watcher)?;
+        self.room(path, watcher)?;
         match mode {
             WatchMode::Persistent => {
                 self.data.add(path, watcher, PERSISTENT);
@@ -211,17 +234,17 @@ impl Watches {
 
     /// How many pairs of watcher and path there are, in both tables.
     pub fn len(&self) -> usize {
-        [&self.data, &self.child].into_iter().flat_map(|table| table.by_watcher.values()).map(HashSet::len).sum()
+        [&self.data, &self.child].into_iter().flat_map(|table| table.by_watcher.values()).map(|watched| watched.paths.len()).sum()
     }
 
     /// How many watchers, paths and pairs of both there are in the table of data watches.
     pub fn summary(&self) -> (usize, usize, usize) {
-        (self.data.by_watcher.len(), self.data.by_path.len(), self.data.by_watcher.values().map(HashSet::len).sum())
+        (self.data.by_watcher.len(), self.data.by_path.len(), self.data.by_watcher.values().map(|watched| watched.paths.len()).sum())
     }
 
     /// What a watcher watches in the table of data watches, sorted.
     pub fn paths(&self, watcher: WatcherId) -> Vec<Arc<str>> {
-        let mut paths: Vec<_> = self.data.by_watcher.get(&watcher).into_iter().flatten().cloned().collect();
+        let mut paths: Vec<_> = self.data.by_watcher.get(&watcher).into_iter().flat_map(|watched| &watched.paths).cloned().collect();
         paths.sort_unstable();
         paths
     }
@@ -279,6 +302,22 @@ mod tests {
         assert_eq!(fired(&mut watches, EventKind::Deleted, "/a"), [(1, EventKind::Deleted, "/a".into())]);
         assert!(fired(&mut watches, EventKind::Created, "/a").is_empty());
         assert!(watches.is_empty());
+    }
+
+    #[test]
+    fn the_bytes_of_what_is_watched_are_bounded_and_given_back() {
+        let mut watches = Watches::new();
+        let path = |number: usize| format!("/{number:08}{}", "x".repeat(1024 * 1024 - 9));
+        for number in 0..64 {
+            watches.add(&path(number), WatcherId(1), Which::Data).unwrap();
+        }
+        let refused = watches.add("/a", WatcherId(1), Which::Children).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::LimitExceeded);
+        assert_eq!(watches.add("/a", WatcherId(2), Which::Children), Ok(()));
+        assert!(watches.remove(&path(7), WatcherId(1), WatchKind::Data));
+        assert_eq!(watches.add("/a", WatcherId(1), Which::Children), Ok(()));
+        watches.forget(WatcherId(1));
+        assert_eq!((watches.data.bytes(WatcherId(1)), watches.child.bytes(WatcherId(1))), (0, 0));
     }
 
     #[test]

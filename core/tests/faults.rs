@@ -4,7 +4,7 @@
 #![cfg(feature = "simulation")]
 
 use folkmoot::error::ErrorKind;
-use folkmoot::limits::{EVENTS_MAX, IN_FLIGHT_MAX, QUEUE_MAX};
+use folkmoot::limits::{EVENTS_MAX, IN_FLIGHT_MAX, QUEUE_BYTES_MAX, QUEUE_MAX};
 use folkmoot::log::SimulatedDisk;
 use folkmoot::member::Call;
 use folkmoot::request::{Acl, CreateMode, EventKind, Request, SessionState, WatchMode};
@@ -235,4 +235,30 @@ fn a_full_queue_refuses_whoever_asks() {
     calls.into_iter().for_each(|call| wait(call).expect("a set"));
     late.call_blocking(set()).expect("there is room");
     assert_eq!(late.get_blocking("/", false).expect("data").1.version as usize, QUEUE_MAX + 2, "each once");
+}
+
+#[test]
+fn large_writes_fill_the_queue_by_their_bytes() {
+    const BYTES: usize = 1_000_000;
+    let member = Member::open("memory:?time=virtual").expect("a member");
+    let (holder, session, late) = (auto(&member), auto(&member), auto(&member));
+    let release = hold(&holder);
+    // One buffer for all: it is what they count that is looked at.
+    let data: std::sync::Arc<[u8]> = vec![7; BYTES].into();
+    let set = || Request::Set { path: "/".into(), data: Some(data.clone()), version: -1 };
+    let mut calls: Vec<_> = (0..QUEUE_BYTES_MAX / (BYTES + 100)).map(|_| session.call(set())).collect();
+    let refused = loop {
+        match late.call(set()).wait_for(Duration::ZERO) {
+            Some(outcome) => break outcome.expect_err("too many bytes"),
+            None => calls.push(late.call(set())),
+        }
+        assert!(calls.len() < 2 * QUEUE_BYTES_MAX / BYTES, "no bound");
+    };
+    assert!(refused.kind() == ErrorKind::Throttled && refused.to_string().contains(&QUEUE_BYTES_MAX.to_string()), "{refused}");
+    release.send(()).expect("the holder waits");
+    calls.into_iter().for_each(|call| match wait(call) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Throttled),
+    });
+    late.call_blocking(set()).expect("there is room");
 }

@@ -34,6 +34,7 @@ impl Core {
             let mut queue = self.queue.lock();
             while total < GROUP_BYTES_MAX {
                 let Some(mut item) = queue.items.pop_front() else { break };
+                queue.bytes -= item.work.bytes();
                 let entry = entry(&mut item, time_ms, &state.machine, &mut numbers);
                 if is_durable && let Some(entry) = &entry {
                     match encode(entry) {

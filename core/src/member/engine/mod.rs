@@ -175,6 +175,12 @@ pub(crate) struct Item {
     done: Done,
 }
 
+impl Work {
+    fn bytes(&self) -> usize {
+        if let Work::Write(request) = self { size(request) } else { 0 }
+    }
+}
+
 impl Item {
     /// Tells whoever asked that it will not be done.
     pub(crate) fn refuse(self, error: &Error) {
@@ -189,6 +195,8 @@ impl Item {
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
+    /// Of their writes.
+    bytes: usize,
     /// The thread has something to look at.
     kicked: bool,
     stop: bool,

@@ -1,8 +1,8 @@
 //! How requests come in: answered at once, or put in the queue.
 
-use super::{Asker, COMPLETING, Core, Done, Item, SessionCore, Work, may_wait, size};
+use super::{Asker, COMPLETING, Core, Done, Item, Queue, SessionCore, Work, may_wait, size};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX, QUEUE_MAX};
+use crate::limits::{FRAME_BYTES_MAX, IN_FLIGHT_MAX, QUEUE_BYTES_MAX, QUEUE_MAX};
 use crate::member::call::{Call, Completion};
 use crate::request::{Data, Reply, Request, SessionState, Stat};
 use std::sync::Arc;
@@ -77,7 +77,8 @@ impl Core {
         if queue.stop {
             return Err((Error::new(ErrorKind::Closed, "the member is closing"), done));
         }
-        if queue.items.len() >= QUEUE_MAX && !is_closing {
+        let bytes = work.bytes();
+        if !queue.has_room(1, bytes) && !is_closing {
             return Err((too_many(), done));
         }
         if let Some(asker) = &asker {
@@ -87,6 +88,7 @@ impl Core {
             }
             core.waiting.fetch_add(1, Ordering::AcqRel);
         }
+        queue.bytes += bytes;
         queue.items.push_back(Item { asker, work, done: Done::Call(done) });
         Ok(())
     }
@@ -175,6 +177,13 @@ impl Core {
     }
 }
 
+impl Queue {
+    /// Whether so many more can wait.
+    pub(super) fn has_room(&self, items: usize, bytes: usize) -> bool {
+        self.items.len() + items <= QUEUE_MAX && (self.bytes == 0 || self.bytes + bytes <= QUEUE_BYTES_MAX)
+    }
+}
+
 pub(super) fn too_many() -> Error {
-    Error::new(ErrorKind::Throttled, format!("{QUEUE_MAX} requests wait in this member; that is the most"))
+    Error::new(ErrorKind::Throttled, format!("{QUEUE_MAX} requests or {QUEUE_BYTES_MAX} bytes of writes wait in this member; that is the most"))
 }

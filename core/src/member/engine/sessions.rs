@@ -3,7 +3,7 @@
 use super::{Asker, Core, Engine, Item, Listener, Receiver, SessionCore, Sink, State, Ticket, WatcherHandle, Work, encode, queue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
-use crate::limits::{QUEUE_MAX, SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_DEFAULT, SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED};
+use crate::limits::{SESSION_TICKS_MAX, SESSION_TICKS_MIN, SESSION_TIMEOUT_MS_DEFAULT, SESSION_TIMEOUT_MS_FLOOR, TICK_MS_EMBEDDED};
 use crate::machine::Entry;
 use crate::member::events::Events;
 use crate::member::session::{Heartbeat, SessionOptions};
@@ -232,9 +232,11 @@ impl Core {
         if queue.stop {
             return Err(Error::new(ErrorKind::Closed, "the member is closing"));
         }
-        if queue.items.len() + items.len() > QUEUE_MAX {
+        let bytes: usize = items.iter().map(|item| item.work.bytes()).sum();
+        if !queue.has_room(items.len(), bytes) {
             return Err(queue::too_many());
         }
+        queue.bytes += bytes;
         for item in items.drain(..) {
             if let Some(asker) = &item.asker {
                 asker.core.waiting.fetch_add(1, Ordering::AcqRel);
