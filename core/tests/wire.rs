@@ -10,6 +10,8 @@ mod operations;
 mod order;
 #[path = "wire/recorded.rs"]
 mod recorded;
+#[path = "wire/secure.rs"]
+mod secure;
 #[path = "wire/security.rs"]
 mod security;
 #[path = "wire/sessions.rs"]
