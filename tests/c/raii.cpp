@@ -107,6 +107,9 @@ int main() {
     deadlines.remove(1);
     CHECK(deadlines.expire(139).size() == 38 && deadlines.size() == 1 && deadlines.next_wakeup() <= 160);
 
+    folkmoot::Member listening = folkmoot::Member::open("memory:");
+    CHECK(listening.listen("127.0.0.1:0") != 0 && listening.listen("127.0.0.1:0", "tickTime=500") != 0);
+
     folkmoot::set_log_callback(0, nullptr);
     CHECK(lines == 0);
     return 0;

@@ -29,7 +29,7 @@ for standard in c++98 c++11 c++17 c++20; do
     # shellcheck disable=SC2086
     c++ -std=$standard $warnings -fsyntax-only "$out/alone.cpp" || fault "the header as $standard"
 done
-for program in basic events async fork algorithms logging; do
+for program in basic events async fork algorithms logging listen; do
     for standard in c89 c11 c17; do
         # shellcheck disable=SC2086
         cc -std=$standard $warnings "$here/$program.c" -o "$out/$program-$standard" $shared
@@ -56,7 +56,7 @@ echo "programs: all pass"
 
 # Nothing on stdout or stderr from the library, and a directory's lock is not kept by a child.
 try "$out/fork-c11" # in memory too
-for program in basic logging; do
+for program in basic logging listen; do
     [ -z "$(run "$out/$program-c11" 2>&1)" ] || fault "the library writes to stdout or stderr"
 done
 
@@ -84,7 +84,7 @@ done
 echo "scripts: $count as recorded"
 
 if command -v valgrind >/dev/null; then
-    for program in basic-c11 events-c11 async-c11 fork-c11 algorithms-c11 logging-c11 raii-c++11; do
+    for program in basic-c11 events-c11 async-c11 fork-c11 algorithms-c11 logging-c11 listen-c11 raii-c++11; do
         # What is "possibly" lost is std's handle of the main thread, which it keeps until exit.
         # A child of fork leaks its parent's handles by design.
         leaks=full

@@ -1,14 +1,19 @@
 """Members that clients of ZooKeeper's protocol can reach."""
 
+import asyncio
+import contextlib
+import json
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import urllib.request
 
 import pytest
 
 import folkmoot
+import folkmoot.aio
 from folkmoot import testing
 
 
@@ -85,17 +90,79 @@ def test_kazoo_works_unchanged(folkmoot_server):
             one.close()
 
 
-def test_the_console_script_serves_until_it_is_told_to_stop(tmp_path):
-    program = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from folkmoot._cli import main; sys.exit(main())", "serve", "--data", str(tmp_path), "--listen", "127.0.0.1:0"],
-        stdout=subprocess.PIPE,
-    )
+def test_a_member_listens_for_coroutines_too():
+    async def main():
+        async with folkmoot.aio.Member.open("memory:") as member:
+            return word(await member.listen("127.0.0.1:0", "4lw.commands.whitelist=ruok"), b"ruok")
+
+    assert asyncio.run(main()) == "imok"
+
+
+def test_a_target_has_its_own_listeners_and_admin_door(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    member = folkmoot.Member(f"memory:?listen=127.0.0.1:0&admin=127.0.0.1:{port}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/commands/ruok", timeout=20) as answer:
+        assert json.load(answer)["command"] == "ruok"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        assert b"znode_count" in answer.read()
+    member.close()
+    with pytest.raises(folkmoot.BadArgumentsError, match="token"):
+        folkmoot.Member("memory:?admin=0.0.0.0:0")
+
+
+@pytest.mark.parametrize("password, welcome", [("right", True), ("wrong", False)])
+def test_sasl_users_of_a_jaas_file_are_known(tmp_path, password, welcome):
+    pytest.importorskip("puresasl")
+    kazoo = pytest.importorskip("kazoo.client")
+    exceptions = pytest.importorskip("kazoo.exceptions")
+    jaas = tmp_path / "jaas.conf"
+    jaas.write_text('Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_ann="right"; };')
+    with served("--memory", "--jaas", str(jaas)) as port:
+        client = kazoo.KazooClient(f"127.0.0.1:{port}", sasl_options={"mechanism": "DIGEST-MD5", "username": "ann", "password": password})
+        try:
+            if not welcome:
+                with pytest.raises(exceptions.AuthFailedError):
+                    client.start(timeout=20)
+                return
+            client.start(timeout=20)
+            client.create("/mine", b"", acl=[kazoo_acl("sasl", "ann")])
+            assert client.get("/mine")[0] == b""
+            other = kazoo.KazooClient(f"127.0.0.1:{port}")
+            other.start(timeout=20)
+            with pytest.raises(exceptions.NoAuthError):
+                other.get("/mine")
+            other.stop()
+            other.close()
+        finally:
+            client.stop()
+            client.close()
+
+
+def kazoo_acl(scheme, who):
+    from kazoo.security import make_acl
+
+    return make_acl(scheme, who, all=True)
+
+
+@contextlib.contextmanager
+def served(*arguments):
+    """The console script at work, on a port."""
+    code = "import sys; from folkmoot._cli import main; sys.exit(main())"
+    program = subprocess.Popen([sys.executable, "-c", code, "serve", "--listen", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE)
     try:
         name, address = program.stdout.readline().decode().split()
         assert name == "ready"
-        assert connect(int(address.rsplit(":", 1)[1])) != 0
+        yield int(address.rsplit(":", 1)[1])
         program.terminate()
         assert program.wait(20) == 0
     finally:
         program.kill()
         program.wait()
+        program.stdout.close()
+
+
+def test_the_console_script_serves_until_it_is_told_to_stop(tmp_path):
+    with served("--data", str(tmp_path)) as port:
+        assert connect(port) != 0
