@@ -154,10 +154,8 @@ impl Subscriber for ToLines {
         // Bound first: putting must not happen with this lock held.
         let listener = LISTENER.get().and_then(|listener| listener.lock().clone());
         if let Some(lines) = listener {
-            let mut words = Words::default();
-            event.record(&mut words);
             let metadata = event.metadata();
-            lines.put(Line { level: number(*metadata.level()), target: metadata.target().to_owned(), text: words.text() });
+            lines.put(Line { level: number(*metadata.level()), target: metadata.target().to_owned(), text: text(event) });
         }
     }
     // There are no spans.
@@ -168,6 +166,13 @@ impl Subscriber for ToLines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+/// An event on one line: the message, then the values, as `name=value`.
+pub(crate) fn text(event: &Event<'_>) -> String {
+    let mut words = Words::default();
+    event.record(&mut words);
+    words.text()
 }
 
 #[derive(Default)]

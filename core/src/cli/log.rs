@@ -2,9 +2,8 @@
 //!
 //! The library tells them to whoever subscribes to `tracing`; the program is who does.
 
-use std::fmt::{Debug, Write as _};
+use crate::lines;
 use std::io::Write as _;
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -39,26 +38,8 @@ impl Subscriber for Lines {
 }
 
 fn line(event: &Event<'_>) -> String {
-    let mut words = Words::default();
-    event.record(&mut words);
     let level = if *event.metadata().level() == Level::ERROR { "error" } else { "warning" };
-    format!("{level}: {}{}\n", words.message, words.fields).replace('\n', " ").trim_end().to_owned() + "\n"
-}
-
-#[derive(Default)]
-struct Words {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Words {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = if field.name() == "message" { write!(self.message, "{value:?}") } else { write!(self.fields, ": {}={value:?}", field.name()) };
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
-    }
+    format!("{level}: {}\n", lines::text(event))
 }
 
 #[cfg(test)]
@@ -92,6 +73,6 @@ mod tests {
             tracing::error!("worse");
             tracing::info!("nothing");
         });
-        assert_eq!(*kept.lock().unwrap(), ["warning: it rains: file=a b: count=2\n", "error: worse\n"]);
+        assert_eq!(*kept.lock().unwrap(), ["warning: it rains file=a b count=2\n", "error: worse\n"]);
     }
 }

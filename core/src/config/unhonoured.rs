@@ -87,7 +87,7 @@ table! {
     harmless "closeSessionTxn.enabled" "the log has a format of its own";
 
     // Connections.
-    harmless "clientPortListenBacklog" "the kernel's limit is used";
+    harmless "clientPortListenBacklog" "it is 4096, or the kernel's limit";
     harmless "globalOutstandingLimit" "every connection and the member's queue have a fixed bound of their own";
     harmless "serverCnxnFactory" "there is one kind of listener, and it does TLS";
     harmless "netty.*" THREADS;
