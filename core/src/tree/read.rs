@@ -85,7 +85,9 @@ impl Tree {
     /// Paths of a session's ephemerals that start with `prefix`, sorted.
     pub fn ephemerals(&self, session: i64, prefix: &str) -> Vec<String> {
         let mut paths = self.ephemeral_paths(session);
-        if !prefix.trim().is_empty() && prefix.trim() != "/" {
+        // What Java's `trim` leaves: control characters go with the blanks.
+        let trimmed = prefix.trim_matches(|c| c <= ' ');
+        if !trimmed.is_empty() && trimmed != "/" {
             paths.retain(|path| path.starts_with(prefix));
         }
         paths

@@ -319,5 +319,12 @@ fn ephemerals_and_descendants_are_told() {
     let mut mine = client.done(op::GET_EPHEMERALS, Body::new().text("/d")).fields().texts();
     mine.sort();
     assert_eq!(mine, ["/d/e1", "/d/e2"]);
+    client.done(op::CREATE, create("/e", 1));
+    // A prefix of nothing but what Java's `trim` takes away is none.
+    for prefix in ["", " ", "\0", "\u{1f}\t", " / "] {
+        assert_eq!(client.done(op::GET_EPHEMERALS, Body::new().text(prefix)).fields().texts().len(), 4, "{prefix:?}");
+    }
+    // But one that has more keeps its blanks.
+    assert!(client.done(op::GET_EPHEMERALS, Body::new().text(" /d")).fields().texts().is_empty());
     assert_eq!(client.done(op::GET_ALL_CHILDREN_NUMBER, Body::new().text("/d")).body, 2i32.to_be_bytes());
 }

@@ -227,3 +227,17 @@ fn many_clients_write_at_once_and_each_sees_its_own_order() {
     let stat = Client::open(address).done(op::EXISTS, read("/n", false)).fields().stat();
     assert_eq!((stat.children, stat.cversion), (1600, 1600));
 }
+
+/// Where ZooKeeper still goes by the ACL before: an ACL counts for whatever comes after it, even in one breath.
+#[test]
+fn an_acl_counts_for_the_next_request_of_a_pipeline() {
+    let member = Member::open("memory:").expect("a member");
+    let mut client = Client::open(member.listen("127.0.0.1:0").expect("a listener"));
+    client.done(op::CREATE, create("/a", 0));
+    let close = Body::new().text("/a").acl(&[(31, "ip", "10.0.0.1")]).int(-1);
+    let open = Body::new().text("/a").acl(&[(31, "world", "anyone")]).int(-1);
+    let mut both = request(101, op::SET_ACL, close);
+    both.extend(request(102, op::SET_ACL, open));
+    client.raw.send(&both);
+    assert_eq!([client.reply(101).code, client.reply(102).code], [0, -102]);
+}
