@@ -91,6 +91,14 @@ impl<'a> Reader<'a> {
         Ok(self.buffer()?.map(String::from_utf8_lossy))
     }
 
+    /// A string as [`Writer::echo`] and ZooKeeper's servers write it: pairs of surrogates are characters again.
+    pub fn echoed(&mut self) -> Read<Option<Cow<'a, str>>> {
+        Ok(self.buffer()?.map(|bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(join_surrogates(bytes)),
+        }))
+    }
+
     /// Items, each read by `item`; a null list is none.
     pub fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Read<T>) -> Read<Option<Vec<T>>> {
         let length = self.i32()?;
@@ -104,6 +112,27 @@ impl<'a> Reader<'a> {
         }
         Ok(Some(items))
     }
+}
+
+/// UTF-8 with surrogates of three bytes as text; what is neither becomes U+FFFD.
+fn join_surrogates(bytes: &[u8]) -> String {
+    let half = |at: usize, least: u8| match bytes.get(at..at + 3)? {
+        [0xed, second, third] if *second & 0xf0 == least && *third & 0xc0 == 0x80 => Some(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f)),
+        _ => None,
+    };
+    let (mut text, mut plain, mut at) = (String::with_capacity(bytes.len()), 0, 0);
+    while at < bytes.len() {
+        if let (Some(high), Some(low)) = (half(at, 0xa0), half(at + 3, 0xb0)) {
+            text.push_str(&String::from_utf8_lossy(&bytes[plain..at]));
+            text.extend(char::decode_utf16([high, low]).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+            at += 6;
+            plain = at;
+        } else {
+            at += 1;
+        }
+    }
+    text.push_str(&String::from_utf8_lossy(&bytes[plain..]));
+    text
 }
 
 /// Writes values one after the other.
@@ -153,9 +182,25 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Length and bytes.
+    /// Length and UTF-8.
     pub fn string(&mut self, value: &str) {
         self.buffer(Some(value.as_bytes()));
+    }
+
+    /// Length and UTF-8; but a character outside the basic plane as two surrogates of three bytes each, as ZooKeeper's servers
+    /// write it. No path has one; names in ACLs and what is echoed may.
+    pub fn echo(&mut self, value: &str) {
+        if value.bytes().all(|byte| byte < 0xf0) {
+            return self.string(value);
+        }
+        let mut bytes = Vec::with_capacity(value.len() + value.len() / 2);
+        for unit in value.encode_utf16() {
+            match char::from_u32(u32::from(unit)) {
+                Some(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                None => bytes.extend_from_slice(&[0xe0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3f) as u8, 0x80 | (unit & 0x3f) as u8]),
+            }
+        }
+        self.buffer(Some(&bytes));
     }
 
     /// A length and the items, each written by `item`.
@@ -194,6 +239,18 @@ mod tests {
         assert_eq!(Reader::new(&[0xff, 0xff, 0xff, 0xfe]).list(|reader| reader.i64()), Ok(Some(vec![])));
     }
 
+    #[test]
+    fn a_character_outside_the_basic_plane_is_two_surrogates() {
+        let mut bytes = Vec::new();
+        Writer::new(&mut bytes).echo("a😀");
+        assert_eq!(bytes, b"\0\0\0\x07a\xed\xa0\xbd\xed\xb8\x80");
+        assert_eq!(Reader::new(&bytes).echoed(), Ok(Some("a😀".into())));
+        // A server reads it as Java does.
+        assert_eq!(Reader::new(&bytes).string(), Ok(Some("a\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}".into())));
+        // One alone is no character.
+        assert_eq!(Reader::new(b"\0\0\0\x04\xed\xa0\xbdb").echoed().unwrap().unwrap().chars().last(), Some('b'));
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(numbers: Vec<i64>, text: String, data: Option<Vec<u8>>, flag: bool, int: i32) {
@@ -201,6 +258,7 @@ mod tests {
             Writer::frame(&mut bytes, |writer| {
                 writer.list(&numbers, |writer, number| writer.i64(*number));
                 writer.string(&text);
+                writer.echo(&text);
                 writer.buffer(data.as_deref());
                 writer.bool(flag);
                 writer.i32(int);
@@ -209,7 +267,8 @@ mod tests {
             prop_assert!(rest.is_empty());
             let mut reader = Reader::new(body);
             prop_assert_eq!(reader.list(|reader| reader.i64()), Ok(Some(numbers)));
-            prop_assert_eq!(reader.string().unwrap().unwrap(), text);
+            prop_assert_eq!(reader.string().unwrap().unwrap(), text.as_str());
+            prop_assert_eq!(reader.echoed().unwrap().unwrap(), text);
             prop_assert_eq!(reader.buffer(), Ok(data.as_deref()));
             prop_assert_eq!(reader.bool(), Ok(flag));
             prop_assert_eq!(reader.i32(), Ok(int));

@@ -501,9 +501,9 @@ pub fn reply(out: &mut Vec<u8>, xid: i32, zxid: Zxid, form: &Form, result: &Resu
 
 fn body(writer: &mut Writer<'_>, form: &Form, reply: &Reply) {
     match (form, reply) {
-        (Form::Path, Reply::Created { path, .. }) => writer.string(path),
+        (Form::Path, Reply::Created { path, .. }) => writer.echo(path),
         (Form::PathStat, Reply::Created { path, stat }) => {
-            writer.string(path);
+            writer.echo(path);
             write_stat(writer, stat);
         }
         (Form::Stat | Form::Exists, Reply::Stat(stat)) => write_stat(writer, stat),
@@ -511,16 +511,16 @@ fn body(writer: &mut Writer<'_>, form: &Form, reply: &Reply) {
             writer.buffer(data.as_deref());
             write_stat(writer, stat);
         }
-        (Form::Names, Reply::Children { names, .. }) => writer.list(names, |writer, name| writer.string(name)),
+        (Form::Names, Reply::Children { names, .. }) => writer.list(names, |writer, name| writer.echo(name)),
         (Form::NamesStat, Reply::Children { names, stat }) => {
-            writer.list(names, |writer, name| writer.string(name));
+            writer.list(names, |writer, name| writer.echo(name));
             write_stat(writer, stat);
         }
         (Form::Acl, Reply::Acl { acl, stat }) => {
             writer.list(acl, |writer, entry| {
                 writer.i32(entry.perms as i32);
-                writer.string(&entry.identity.scheme);
-                writer.string(&entry.identity.id);
+                writer.echo(&entry.identity.scheme);
+                writer.echo(&entry.identity.id);
             });
             write_stat(writer, stat);
         }
@@ -551,13 +551,14 @@ fn body(writer: &mut Writer<'_>, form: &Form, reply: &Reply) {
             }
             write_multi_header(writer, -1, true, -1);
         }
-        (Form::Sync(path), _) => writer.buffer(path.as_deref().map(str::as_bytes)),
-        (Form::Paths, Reply::Paths(paths)) => writer.list(paths, |writer, path| writer.string(path)),
+        (Form::Sync(Some(path)), _) => writer.echo(path),
+        (Form::Sync(None), _) => writer.buffer(None),
+        (Form::Paths, Reply::Paths(paths)) => writer.list(paths, |writer, path| writer.echo(path)),
         (Form::Count, Reply::Count(count)) => writer.i32(i32::try_from(*count).unwrap_or(i32::MAX)),
         (Form::Watch, _) => writer.i32(0),
         (Form::WhoAmI, Reply::Identities(identities)) => writer.list(identities, |writer, identity| {
-            writer.string(&identity.scheme);
-            writer.string(shown(identity));
+            writer.echo(&identity.scheme);
+            writer.echo(shown(identity));
         }),
         _ => {}
     }
@@ -629,7 +630,7 @@ pub fn notification(out: &mut Vec<u8>, event: &Event) {
         write_header(writer, XID_NOTIFICATION, event.zxid, 0);
         writer.i32(kind);
         writer.i32(state);
-        writer.string(&event.path);
+        writer.echo(&event.path);
     });
 }
 

@@ -271,7 +271,7 @@ fn read_body(reader: &mut Reader<'_>, form: &Form) -> Result<Reply, Malformed> {
         Form::Multi(forms) => Reply::Multi(read_results(reader, forms)?.into_iter().map(|result| result.map_err(|code| error_of(code).kind())).collect()),
         Form::MultiRead(forms) => Reply::MultiRead(read_results(reader, forms)?.into_iter().map(|result| result.map_err(error_of)).collect()),
         Form::Sync(_) => {
-            reader.string()?;
+            reader.echoed()?;
             Reply::Done
         }
         Form::Paths => Reply::Paths(texts(reader)?),
@@ -306,7 +306,7 @@ fn read_results(reader: &mut Reader<'_>, forms: &[Form]) -> Result<Vec<Result<Re
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
-    reader.string()?.map(|text| text.into_owned()).ok_or(Malformed)
+    reader.echoed()?.map(|text| text.into_owned()).ok_or(Malformed)
 }
 
 fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
@@ -314,7 +314,7 @@ fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
 }
 
 fn identity(reader: &mut Reader<'_>) -> Result<Identity, Malformed> {
-    Ok(Identity { scheme: text(reader)?, id: reader.string()?.unwrap_or_default().into_owned() })
+    Ok(Identity { scheme: text(reader)?, id: reader.echoed()?.unwrap_or_default().into_owned() })
 }
 
 fn stat(reader: &mut Reader<'_>) -> Result<Stat, Malformed> {
@@ -345,7 +345,7 @@ pub fn read_notification(header: &ReplyHeader, body: &[u8]) -> Result<Event, Mal
     Ok(Event {
         kind: kinds.into_iter().find(|known| *known as i32 == kind).ok_or(Malformed)?,
         state: states.into_iter().find(|known| *known as i32 == state).ok_or(Malformed)?,
-        path: reader.string()?.unwrap_or_default().into(),
+        path: reader.echoed()?.unwrap_or_default().into(),
         zxid: header.zxid,
     })
 }
