@@ -14,6 +14,11 @@ impl Zxid {
     pub fn next(self) -> Zxid {
         if self.0 & 0xffff_ffff == 0xffff_ffff { Zxid(((self.0 >> 32) + 1) << 32 | 1) } else { Zxid(self.0 + 1) }
     }
+
+    /// The zxid with which a new leader begins: its first transaction is the next one.
+    pub fn next_epoch(self) -> Zxid {
+        Zxid(((self.0 >> 32) + 1) << 32)
+    }
 }
 
 impl fmt::Display for Zxid {

@@ -23,6 +23,8 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod election;
+#[cfg(feature = "member")]
+pub mod ensemble;
 pub mod error;
 pub mod hashing;
 pub mod heartbeat;

@@ -93,3 +93,19 @@ pub const CONTENDERS_MAX: usize = SESSIONS_MAX;
 pub const PEERS_MAX: usize = SESSIONS_MAX;
 /// The longest timeout of a detector or a deadline, in milliseconds: about 35 years, as the longest TTL.
 pub const TIMEOUT_MS_MAX: u64 = TTL_MS_MAX as u64;
+/// Bytes of entries in one message between members: a link is not to be held by one for long.
+pub const APPEND_BYTES_MAX: u64 = 1024 * 1024;
+/// Such messages on their way to one member.
+pub const APPENDS_IN_FLIGHT_MAX: usize = 64;
+/// Bytes of entries that a leader has made and no majority has yet; more are not taken.
+pub const UNCOMMITTED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of entries handed out to be applied at once.
+pub const COMMITTED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of applied entries kept for members that lag; one farther behind is sent the whole state.
+pub const LOG_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of the entries in one place of the ensemble's log: larger ones gain nothing, smaller ones cost.
+pub const PROPOSAL_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of entries in one message to the leader.
+pub const FORWARD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a member's entries that are under way to the leader; the rest waits where it is.
+pub const FORWARD_WINDOW_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -38,6 +38,10 @@ pub enum Entry {
     Write(Box<Write>),
     /// A container or TTL znode is due.
     Sweep { path: String, time_ms: i64 },
+    /// A member leads from here on: the epoch rises.
+    Lead { member: u8, term: u64, time_ms: i64 },
+    /// A session is attached anew, as [`Entry::Attach`]; it brings the timeout that it was granted. Twice is as once.
+    Move { session: SessionId, attachment: u64, timeout_ms: u32, time_ms: i64 },
 }
 
 /// A client's write, with all that the leader decided.
@@ -194,7 +198,10 @@ impl Machine {
         let mut changes = Vec::new();
         let outcome = match entry {
             Entry::Begin { secret, .. } => {
-                self.secret = *secret;
+                // Whoever leads for the first time says so, not knowing whether another has before.
+                if self.is_new() {
+                    self.secret = *secret;
+                }
                 Ok(Reply::Done)
             }
             Entry::Open { session, timeout_ms, in_process, .. } => self.open(*session, *timeout_ms, *in_process),
@@ -209,6 +216,22 @@ impl Machine {
                 None => Err(expired(*session)),
             },
             Entry::Write(write) => self.write(write, &mut changes),
+            Entry::Lead { .. } => {
+                self.zxid = self.zxid.next_epoch();
+                Ok(Reply::Done)
+            }
+            Entry::Move { session, attachment, timeout_ms, .. } => match self.sessions.get_mut(session) {
+                Some(record) => {
+                    if record.attachment != *attachment {
+                        record.attachment = *attachment;
+                        record.timeout_ms = *timeout_ms;
+                        record.number = 0;
+                        record.replies.clear();
+                    }
+                    Ok(Reply::Done)
+                }
+                None => Err(expired(*session)),
+            },
             Entry::Sweep { path, time_ms } => {
                 self.zxid = self.zxid.next();
                 let who = Requester::default();

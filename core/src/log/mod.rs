@@ -16,6 +16,8 @@ mod format;
 #[cfg(feature = "member")]
 mod real_disk;
 #[cfg(feature = "member")]
+pub mod replica;
+#[cfg(feature = "member")]
 mod segment;
 #[cfg(all(feature = "member", any(test, feature = "simulation")))]
 pub mod simulated_disk;
