@@ -109,3 +109,13 @@ pub const PROPOSAL_BYTES_MAX: usize = 256 * 1024;
 pub const FORWARD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a member's entries that are under way to the leader; the rest waits where it is.
 pub const FORWARD_WINDOW_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of messages from other members that wait for a member's attention; more are dropped, as a link might.
+pub const INBOX_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Ticks of 10 ms without a leader's word after which an election may begin.
+pub const ELECTION_TICKS: usize = 40;
+/// Ticks between a leader's heartbeats.
+pub const HEARTBEAT_TICKS: usize = 5;
+/// Ticks by which each lower rank waits longer before it campaigns.
+pub const BAND_TICKS: usize = 3;
+/// Members of an ensemble whose votes count: each more makes every write dearer.
+pub const MEMBERS_VOTING_MAX: usize = 9;

@@ -221,7 +221,8 @@ impl Machine {
                 Ok(Reply::Done)
             }
             Entry::Move { session, attachment, timeout_ms, .. } => match self.sessions.get_mut(session) {
-                Some(record) => {
+                // What lives in a process moves to no other.
+                Some(record) if !record.in_process => {
                     if record.attachment != *attachment {
                         record.attachment = *attachment;
                         record.timeout_ms = *timeout_ms;
@@ -230,7 +231,7 @@ impl Machine {
                     }
                     Ok(Reply::Done)
                 }
-                None => Err(expired(*session)),
+                _ => Err(expired(*session)),
             },
             Entry::Sweep { path, time_ms } => {
                 self.zxid = self.zxid.next();

@@ -455,7 +455,9 @@ impl Node {
     pub fn installed(&mut self, index: u64) {
         self.applied = self.applied.max(index);
         self.replica.applied(index);
-        // Some of them may be in it; the machine knows which.
+        // Some of what waits may be in it already and will not be seen to be applied: so it is sent as by another life, taken
+        // again whatever the leader knows of it, and answered by the machine as the first time.
+        self.incarnation = self.incarnation.wrapping_add(1);
         self.send_again();
     }
 

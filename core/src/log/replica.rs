@@ -6,7 +6,7 @@
 //!
 //! What always holds: nothing that promises something to a peer is handed out before what it promises is reported as written
 //! ([`Replica::persisted`]); an entry is handed out once, in order, when a majority has it on disk. Election timeouts come
-//! from the seed: the library's own draw is always the lower end of its band, which no draw of ours ever is, so that it is seen.
+//! from the seed: the library draws its own from a range so wide that its draw is seen, and replaced.
 //!
 //! The band: a member waits longer for a leader the lower its rank among the voters by priority, so that the first to campaign
 //! is the one who should lead. The base of all bands is equal everywhere, as it is the voters' lease, too.
@@ -28,6 +28,9 @@ use crate::limits::{APPEND_BYTES_MAX, APPENDS_IN_FLIGHT_MAX, COMMITTED_BYTES_MAX
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, EntryType, Message, MessageType};
 use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use std::collections::VecDeque;
+
+/// Below this the library draws election timeouts, in ticks: a draw that is not far beyond ours comes once in 10^15.
+const DRAW_MAX: usize = 1 << 62;
 
 /// A member's number in its ensemble, 1 to 255.
 pub type MemberId = u8;
@@ -199,15 +202,14 @@ impl Replica {
         if options.heartbeat_ticks == 0 || options.band_ticks < 2 || options.election_ticks <= options.heartbeat_ticks {
             return bad("heartbeats come at least once a tick and more often than elections; a band is at least two ticks wide");
         }
-        let band = band(&options);
         let applied = journal.base_index();
         let config = Config {
             id: u64::from(options.id),
             election_tick: options.election_ticks,
             heartbeat_tick: options.heartbeat_ticks,
-            // One wide: the library's own draw is always this.
-            min_election_tick: band,
-            max_election_tick: band + 1,
+            // So wide that the library's own draw is never taken for one of ours.
+            min_election_tick: options.election_ticks,
+            max_election_tick: DRAW_MAX,
             applied,
             max_size_per_msg: APPEND_BYTES_MAX,
             max_inflight_msgs: APPENDS_IN_FLIGHT_MAX,
@@ -556,7 +558,7 @@ impl Replica {
 
     /// Replaces a fresh draw of the library's by one of ours.
     fn draw(&mut self) {
-        if self.node.raft.randomized_election_timeout() == band(&self.options) {
+        if self.node.raft.randomized_election_timeout() > self.timeout_max() {
             self.draw_anew();
         }
     }
@@ -570,11 +572,19 @@ impl Replica {
         let within = (mixed % self.options.band_ticks as u64) as usize;
         self.node.raft.set_randomized_election_timeout(self.options.election_ticks + 1 + self.options.rank * self.options.band_ticks + within);
     }
+
+    /// More than any draw of ours.
+    fn timeout_max(&self) -> usize {
+        self.options.election_ticks + 1 + self.options.band_ticks * (usize::from(MemberId::MAX) + 1)
+    }
 }
 
-/// What the library draws: less than any draw of ours.
-fn band(options: &ReplicaOptions) -> usize {
-    options.election_ticks
+/// The last entry in the snapshot that a message of [`Turn::snapshots`] is about.
+pub fn snapshot_index(message: &[u8]) -> Option<u64> {
+    codec::decode(message, 1, 1)
+        .ok()
+        .filter(|message| message.get_msg_type() == MessageType::MsgSnapshot)
+        .map(|message| message.get_snapshot().get_metadata().index)
 }
 
 fn membership(state: &ConfState) -> Membership {

@@ -4,6 +4,7 @@ mod call;
 mod clock;
 pub(crate) mod engine;
 mod events;
+pub(crate) mod links;
 mod session;
 mod target;
 

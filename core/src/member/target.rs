@@ -1,6 +1,9 @@
 //! What a target string says.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::MEMBERS_VOTING_MAX;
+use crate::log::replica::MemberId;
+use crate::member::links::LinkTls;
 use std::path::PathBuf;
 
 /// Where state lives.
@@ -8,6 +11,27 @@ use std::path::PathBuf;
 pub(super) enum Ground {
     Memory,
     Directory(PathBuf),
+    Member(PathBuf, Group),
+}
+
+/// One member of an ensemble, and the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Its own number.
+    pub(crate) id: MemberId,
+    /// How much it should lead.
+    pub(crate) priority: u8,
+    /// All voters and where they listen for each other, itself too.
+    pub(crate) peers: Vec<(MemberId, String)>,
+    /// Where it listens, if that is not the address the others know.
+    pub(crate) bind: Option<String>,
+    /// Members of ensembles with other names are refused.
+    pub(crate) name: String,
+    pub(crate) tls: Option<LinkTls>,
+    /// Without TLS even where others can listen in.
+    pub(crate) open: bool,
+    pub(crate) election_ticks: Option<usize>,
+    pub(crate) heartbeat_ticks: Option<usize>,
 }
 
 /// A parsed target.
@@ -27,17 +51,64 @@ pub(super) struct Target {
     pub(super) admin: Option<String>,
 }
 
+impl Group {
+    /// Takes a key of a target; false if it is none of an ensemble's.
+    fn take(&mut self, key: &str, value: &str) -> std::result::Result<bool, String> {
+        let number = |value: &str| value.parse::<MemberId>().ok().filter(|id| *id > 0).ok_or(format!("{key} is {value}; members are numbered from 1 to 255"));
+        let ticks = |value: &str| {
+            value.parse::<usize>().ok().filter(|ticks| (1..=10_000).contains(ticks)).ok_or(format!("{key} is {value}; it is a number of ticks of 10 ms"))
+        };
+        match key {
+            "id" => self.id = number(value)?,
+            "peer" => {
+                let (id, address) = value.split_once('=').filter(|(_, address)| address.contains(':')).ok_or(format!("peer is {value}; it is N=host:port"))?;
+                let id = number(id)?;
+                if self.peers.iter().any(|(other, _)| *other == id) {
+                    return Err(format!("peer {id} is there twice"));
+                }
+                self.peers.push((id, address.into()));
+            }
+            "bind" if value.contains(':') => self.bind = Some(value.into()),
+            "bind" => return Err(format!("bind is {value}; it is host:port")),
+            "priority" => self.priority = value.parse().map_err(|_| format!("priority is {value}; it is a number from 0 to 255"))?,
+            "ensemble" => self.name = value.into(),
+            "peers" if value == "open" => self.open = true,
+            "peers" => return Err(format!("peers is {value}; it can be open: no TLS between members, wherever they are")),
+            "election_ticks" => self.election_ticks = Some(ticks(value)?),
+            "heartbeat_ticks" => self.heartbeat_ticks = Some(ticks(value)?),
+            "peer_certificate" => self.tls.get_or_insert_default().certificate = value.into(),
+            "peer_key" => self.tls.get_or_insert_default().key = value.into(),
+            "peer_authorities" => self.tls.get_or_insert_default().authorities = value.into(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.id == 0 {
+            return Err("there is no id; members are numbered from 1 to 255".into());
+        }
+        if self.peers.len() > MEMBERS_VOTING_MAX {
+            return Err(format!("{} members vote; at most {MEMBERS_VOTING_MAX} can", self.peers.len()));
+        }
+        if !self.peers.iter().any(|(id, _)| *id == self.id) {
+            return Err(format!("no peer={}=host:port says where this member is", self.id));
+        }
+        Ok(())
+    }
+}
+
 impl Target {
     pub(super) fn parse(text: &str) -> Result<Target> {
         let bad = |what: String| Err(Error::new(ErrorKind::BadArguments, format!("target {text}: {what}")));
-        let (memory, rest) = match text.split_once(':') {
-            Some(("memory", rest)) => (true, rest),
-            Some(("file", rest)) => (false, rest),
+        let (scheme, rest) = match text.split_once(':') {
+            Some((scheme @ ("memory" | "file" | "ensemble"), rest)) => (scheme, rest),
             Some((scheme, _)) if scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_lowercase()) => {
-                return bad(format!("the scheme {scheme} is not known here; memory: and file: are"));
+                return bad(format!("the scheme {scheme} is not known here; memory:, file: and ensemble: are"));
             }
-            _ => (false, text),
+            _ => ("file", text),
         };
+        let memory = scheme == "memory";
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let ground = if memory {
             if !path.is_empty() {
@@ -46,13 +117,21 @@ impl Target {
             Ground::Memory
         } else if path.is_empty() {
             return bad("there is no path".into());
+        } else if scheme == "ensemble" {
+            Ground::Member(path.into(), Group { priority: 1, ..Group::default() })
         } else {
             Ground::Directory(path.into())
         };
         let mut target =
             Target { ground, virtual_time: false, enforce_quota: false, super_digest: None, snapshot_bytes: 64 << 20, listen: Vec::new(), admin: None };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=').unwrap_or((pair, "")) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if let Ground::Member(_, group) = &mut target.ground
+                && group.take(key, value).map_err(|what| Error::new(ErrorKind::BadArguments, format!("target {text}: {what}")))?
+            {
+                continue;
+            }
+            match (key, value) {
                 ("time", "virtual") => target.virtual_time = true,
                 ("time", "real") => target.virtual_time = false,
                 ("quota", "enforced") => target.enforce_quota = true,
@@ -66,6 +145,11 @@ impl Target {
                 (key @ ("time" | "quota" | "super" | "listen" | "admin"), value) => return bad(format!("{key} cannot be {value}")),
                 (key, _) => return bad(format!("the key {key} is not known")),
             }
+        }
+        if let Ground::Member(_, group) = &target.ground
+            && let Err(what) = group.check()
+        {
+            return bad(what);
         }
         if target.virtual_time && !memory {
             return bad("time=virtual goes with memory: only".into());
@@ -84,6 +168,9 @@ mod tests {
         assert_eq!(Target::parse("file:/var/lib/x").unwrap().ground, Ground::Directory("/var/lib/x".into()));
         assert!(Target::parse("memory:?time=virtual").unwrap().virtual_time);
         assert_eq!(Target::parse("memory:?listen=[::1]:0&listen=localhost:2181").unwrap().listen, ["[::1]:0", "localhost:2181"]);
+        let Ground::Member(path, group) = Target::parse("ensemble:./d?id=2&peer=1=a:1&peer=2=b:2&priority=9&listen=b:2181").unwrap().ground else { panic!() };
+        assert_eq!((path, group.id, group.priority), ("./d".into(), 2, 9));
+        assert_eq!(group.peers, [(1, "a:1".to_owned()), (2, "b:2".to_owned())]);
         assert_eq!(Target::parse("memory:?admin=127.0.0.1:8080").unwrap().admin.as_deref(), Some("127.0.0.1:8080"));
     }
 
@@ -96,6 +183,13 @@ mod tests {
             ("memory:?time=never", "never"),
             ("memory:?listen=2181", "2181"),
             ("", "path"),
+            ("ensemble:./d?peer=1=h:1", "id"),
+            ("ensemble:./d?id=2&peer=1=h:1", "peer=2"),
+            ("ensemble:./d?id=0&peer=1=h:1", "255"),
+            ("ensemble:./d?id=1&peer=1=h:1&peer=1=h:2", "twice"),
+            ("ensemble:./d?id=1&peer=h:1", "N=host:port"),
+            ("ensemble:./d?id=1&peer=1=h:1&priority=256", "256"),
+            ("./d?id=1", "id"),
         ] {
             let error = Target::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadArguments);

@@ -207,6 +207,10 @@ impl Connection {
         self.books.last_op.store(i64::from(op::CREATE_SESSION), Ordering::Relaxed);
         let (shortest, longest) = (self.door.options.shortest_timeout_ms(), self.door.options.longest_timeout_ms());
         let timeout_ms = u32::try_from(connect.timeout_ms).unwrap_or(0).clamp(shortest, longest);
+        // Nobody can be served by a member without a leader: they look for another.
+        if core.is_alone() {
+            return false;
+        }
         // Whoever has seen more than we have must not be shown the past.
         if connect.last_zxid > core.reading().zxid() {
             return false;
@@ -225,6 +229,27 @@ impl Connection {
             core.work_off(true);
             return true;
         }
+        if core.is_replicated() {
+            let ticket = Ticket { xid: 0, kind: Kind::Resume(knows_read_only), bytes: 0, is_read: false, came_ms: core.steady_ms() };
+            return match core.attaching(connect.session, &connect.password, timeout_ms, listener, ticket) {
+                Ok(Some((session, mut items))) => {
+                    let watcher = session.watcher();
+                    {
+                        let mut out = self.out.lock();
+                        out.pending += 1;
+                        out.opening = Some(Attached { core: session, watcher });
+                    }
+                    let is_queued = core.enqueue_all(&mut items).is_ok();
+                    core.work_off(is_queued);
+                    is_queued
+                }
+                Ok(None) => {
+                    self.refuse_session(&mut self.out.lock(), knows_read_only);
+                    true
+                }
+                Err(_) => false,
+            };
+        }
         match core.attach(connect.session, &connect.password, timeout_ms, listener) {
             Ok(Some((session, watcher))) => {
                 self.door.stats.resumed.fetch_add(1, Ordering::Relaxed);
@@ -235,14 +260,18 @@ impl Connection {
                 true
             }
             Ok(None) => {
-                let mut out = self.out.lock();
-                Connected { read_only: knows_read_only.then_some(false), ..Connected::default() }.write(&mut out.bytes);
-                self.books.sent.fetch_add(1, Ordering::Relaxed);
-                out.closing = true;
+                self.refuse_session(&mut self.out.lock(), knows_read_only);
                 true
             }
             Err(_) => false,
         }
+    }
+
+    /// There is no such session, or it is another's: both look alike.
+    fn refuse_session(&self, out: &mut Out, knows_read_only: bool) {
+        Connected { read_only: knows_read_only.then_some(false), ..Connected::default() }.write(&mut out.bytes);
+        self.books.sent.fetch_add(1, Ordering::Relaxed);
+        out.closing = true;
     }
 
     fn write_connected(&self, out: &mut Out, attached: &Attached, knows_read_only: bool) {
@@ -412,7 +441,8 @@ impl<'a, 'b> Batch<'a, 'b> {
 
     fn read(&mut self, xid: i32, bytes: usize, request: Request, kind: Kind, items: &mut Vec<Item>) {
         // The events of `SetWatches` come through `tell`, which needs `Out` for itself.
-        if self.out.pending > 0 || matches!(request, Request::SetWatches(_)) {
+        let is_sync = matches!(&request, Request::Sync { path } if !path.is_empty());
+        if self.out.pending > 0 || matches!(request, Request::SetWatches(_)) || (is_sync && self.connection.door.core.is_replicated()) {
             return self.put(xid, bytes, Work::Read(request), kind, items);
         }
         self.answered += 1;
@@ -545,7 +575,7 @@ fn write_answer(out: &mut Out, xid: i32, zxid: Zxid, kind: &Kind, result: &Resul
             records::reply(&mut out.bytes, xid, zxid, &Form::Empty, result);
             out.closing = true;
         }
-        Kind::Connect(_) => {}
+        Kind::Connect(_) | Kind::Resume(_) => {}
     }
 }
 
@@ -577,13 +607,20 @@ impl Listener for Connection {
             return out.wake();
         }
         match (&ticket.kind, &result) {
-            (Kind::Connect(knows_read_only), Ok(_)) => {
+            (Kind::Resume(knows_read_only), Err(error)) if error.kind() == ErrorKind::SessionExpired => {
+                out.opening = None;
+                self.refuse_session(&mut out, *knows_read_only);
+            }
+            (Kind::Connect(knows_read_only) | Kind::Resume(knows_read_only), Ok(_)) => {
+                if matches!(ticket.kind, Kind::Resume(_)) {
+                    self.door.stats.resumed.fetch_add(1, Ordering::Relaxed);
+                }
                 if let Some(attached) = out.opening.take() {
                     self.write_connected(&mut out, &attached, *knows_read_only);
                     out.attached = Some(attached);
                 }
             }
-            (Kind::Connect(_), Err(_)) => out.dead = true,
+            (Kind::Connect(_) | Kind::Resume(_), Err(_)) => out.dead = true,
             (kind, _) => write_answer(&mut out, ticket.xid, zxid, kind, &result),
         }
         out.wake();

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Farewell,
     /// By the session that was opened; whether the client knows of read-only members.
     Connect(bool),
+    /// By the session that was attached; as before.
+    Resume(bool),
 }
 
 /// Goes with a request and comes back with its outcome.

@@ -17,11 +17,14 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// How a piece of work ended, and the last transaction then.
-type Ended = (Zxid, Result<Reply>);
+pub(super) type Ended = (Zxid, Result<Reply>);
 
 impl Core {
     /// Takes what waits, as one group: to disk, applied, answered.
     pub(super) fn commit(&self, committer: &mut MutexGuard<'_, Committer>) {
+        if let Some(ensemble) = &self.ensemble {
+            return self.submit_group(ensemble);
+        }
         let time_ms = self.clock.wall_ms();
         let mut items: Vec<Item> = Vec::new();
         let mut entries: Vec<Option<Entry>> = Vec::new();
@@ -92,15 +95,7 @@ impl Core {
                 results.map(|result| (state.machine.zxid(), result)).collect()
             }
         };
-        COMPLETING.set(true);
-        for (item, result) in items.into_iter().filter(|item| !matches!(item.done, Done::Told)).zip(results) {
-            if let Some(asker) = &item.asker {
-                asker.core.waiting.fetch_sub(1, Ordering::AcqRel);
-            }
-            // A completion that panics must not take the member with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| answer(item.done, result)));
-        }
-        COMPLETING.set(false);
+        finish(items.into_iter().filter(|item| !matches!(item.done, Done::Told)).zip(results).collect());
         if committer.store.as_ref().is_some_and(|store| store.bytes_since_snapshot() >= self.snapshot_bytes)
             && committer.snapshotting.as_ref().is_none_or(JoinHandle::is_finished)
             && let Err(error) = self.start_snapshot(committer)
@@ -149,7 +144,7 @@ impl Core {
     }
 
     /// Hands out the events of some changes.
-    fn tell(&self, state: &State, changes: &[Change]) {
+    pub(super) fn tell(&self, state: &State, changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
@@ -174,6 +169,19 @@ fn is_over(outcome: &Result<Reply>) -> bool {
     outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionExpired)
 }
 
+/// Answers those who are no listeners. No lock of the state may be held.
+pub(super) fn finish(answered: Vec<(Item, Ended)>) {
+    COMPLETING.set(true);
+    for (item, ended) in answered {
+        if let Some(asker) = &item.asker {
+            asker.core.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        // A completion that panics must not take the member with it.
+        let _ = catch_unwind(AssertUnwindSafe(|| answer(item.done, ended)));
+    }
+    COMPLETING.set(false);
+}
+
 fn answer(done: Done, (zxid, result): Ended) {
     match done {
         Done::Call(done) => done(result),
@@ -183,7 +191,7 @@ fn answer(done: Done, (zxid, result): Ended) {
 }
 
 /// Answers a listener; gives the outcome back if somebody else asked.
-fn tell_listener(item: &mut Item, ended: Ended) -> Option<Ended> {
+pub(super) fn tell_listener(item: &mut Item, ended: Ended) -> Option<Ended> {
     if !matches!(item.done, Done::Listener(..)) {
         return Some(ended);
     }
@@ -199,6 +207,7 @@ fn entry(item: &mut Item, time_ms: i64, machine: &Machine, numbers: &mut HashMap
     let session = item.asker.as_ref().map_or(SessionId(0), |asker| asker.core.id);
     match &mut item.work {
         Work::Read(_) => None,
+        Work::Move { attachment, timeout_ms } => Some(Entry::Move { session, attachment: *attachment, timeout_ms: *timeout_ms, time_ms }),
         Work::Open { timeout_ms, in_process } => Some(Entry::Open { session, timeout_ms: *timeout_ms, in_process: *in_process, time_ms }),
         Work::Close { expired } => Some(Entry::Close { session, expired: *expired, time_ms }),
         Work::Sweep(path) => Some(Entry::Sweep { path: std::mem::take(path), time_ms }),

@@ -1,12 +1,15 @@
 //! What a member tells of itself: for words, the admin door and metrics.
 
 use super::Core;
-use crate::admin::view::{DiskUse, Session, Snapshot, Statistics, WatchSummary, Watched};
+use crate::admin::view::{DiskUse, Mode, Session, Snapshot, Statistics, WatchSummary, Watched};
 use crate::ids::Zxid;
 use crate::request::SessionState;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
+
+/// How long a member may be without a leader before new clients are refused, in milliseconds: an election or two.
+const ALONE_MS: i64 = 1_000;
 
 impl Core {
     /// Whether it serves requests.
@@ -14,11 +17,35 @@ impl Core {
         self.check().is_ok() && !self.queue.lock().stop
     }
 
+    /// Whether it is one of several members.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.ensemble.is_some()
+    }
+
+    /// Whether it is one of several members, and has had no leader for a while.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|ensemble| ensemble.leaderless_for(self.clock.steady_ms()) > ALONE_MS)
+    }
+
+    /// What it knows of its ensemble.
+    pub(crate) fn ensemble_view(&self) -> Option<crate::ensemble::View> {
+        self.ensemble.as_ref().map(|ensemble| ensemble.view())
+    }
+
+    fn mode(&self) -> Mode {
+        match &self.ensemble {
+            None => Mode::Standalone,
+            Some(ensemble) if ensemble.leads() => Mode::Leader,
+            Some(_) => Mode::Follower,
+        }
+    }
+
     /// Its own part of the statistics; the connections' part is left as it is by default.
     pub(crate) fn statistics(&self) -> Statistics {
         let state = self.state.read();
         let tree = state.machine.tree();
         Statistics {
+            mode: self.mode(),
             started_ms: self.started_ms.0,
             uptime_ms: (self.clock.steady_ms() - self.started_ms.1).unsigned_abs(),
             zxid: state.machine.zxid(),

@@ -14,6 +14,7 @@
 
 mod commit;
 mod doors;
+mod ensemble;
 mod facts;
 mod queue;
 mod read;
@@ -34,6 +35,7 @@ use crate::watch::{WatcherId, Watches};
 use crate::wire::server::Door;
 use crate::wire::ticket::Ticket;
 use doors::Doors;
+use ensemble::Ensemble;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -65,6 +67,12 @@ pub(crate) struct SessionCore {
     stalled_ms: AtomicI64,
     /// Requests that wait in the queue.
     waiting: AtomicUsize,
+    /// In an ensemble: its requests that are not answered, in order; which attachment it is, and the numbers of its last write
+    /// and of the last one answered.
+    line: Mutex<VecDeque<ensemble::Waits>>,
+    attachment: AtomicU64,
+    number: AtomicU64,
+    answered: AtomicU64,
 }
 
 impl SessionCore {
@@ -82,6 +90,10 @@ impl SessionCore {
             heard_ms: AtomicI64::new(0),
             stalled_ms: AtomicI64::new(0),
             waiting: AtomicUsize::new(0),
+            line: Mutex::default(),
+            attachment: AtomicU64::new(0),
+            number: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
         }
     }
 
@@ -155,9 +167,19 @@ impl Asker {
 pub(crate) enum Work {
     Write(Request),
     Read(Request),
-    Open { timeout_ms: u32, in_process: bool },
-    Close { expired: bool },
+    Open {
+        timeout_ms: u32,
+        in_process: bool,
+    },
+    Close {
+        expired: bool,
+    },
     Sweep(String),
+    /// A session is attached here; in an ensemble only.
+    Move {
+        attachment: u64,
+        timeout_ms: u32,
+    },
 }
 
 /// Who is told how it ended.
@@ -269,6 +291,11 @@ pub(crate) struct Core {
     /// How long appends have stalled in all, and until when nobody's silence counts, in steady milliseconds.
     stalled_ms: AtomicI64,
     quiet_until_ms: AtomicI64,
+    /// The other members, if it is one of several.
+    ensemble: Option<Arc<Ensemble>>,
+    /// The first number of a session that this life gives out.
+    first_session: i64,
+    enforce_quota: bool,
 }
 
 thread_local! {
@@ -321,7 +348,18 @@ impl Engine {
         folkmoot_sys::install();
         let seed = if target.virtual_time { 1 } else { chance()? };
         let mut recovery = None;
+        let mut parts = None;
         let (machine, store) = match &target.ground {
+            Ground::Member(path, group) => {
+                let disk = disk.map_or_else(|| RealDisk::open(path), Ok)?;
+                let recovered = ensemble::recover_member(disk, path, seed, target.enforce_quota, group)?;
+                let mut secret = [0; 32];
+                getrandom::fill(&mut secret).map_err(|error| Error::new(ErrorKind::SystemError, format!("no random numbers: {error}")))?;
+                let (machine, cut, ensemble, rest) = recovered.into_parts(group, chance()?, secret)?;
+                recovery = cut;
+                parts = Some((ensemble, rest));
+                (machine, None)
+            }
             Ground::Memory => (Machine::new(seed, target.enforce_quota), None),
             Ground::Directory(path) => {
                 let disk = disk.map_or_else(|| RealDisk::open(path), Ok)?;
@@ -332,8 +370,15 @@ impl Engine {
         };
         let clock = Clock::new(target.virtual_time);
         // As ZooKeeper's: time and a counter, the top byte a member's number.
-        let highest = machine.sessions().map(|(id, _)| id.0).max().unwrap_or(0);
         let first = (((clock.wall_ms() << 24) as u64) >> 8) as i64;
+        let first = match &parts {
+            None => first.max(machine.sessions().map(|(id, _)| id.0).max().unwrap_or(0)) + 1,
+            Some((ensemble, _)) => {
+                let own = |id: &SessionId| (id.0 >> 56) as u8 == ensemble.id();
+                let first = first | (i64::from(ensemble.id()) << 56);
+                machine.sessions().map(|(id, _)| id).filter(own).map(|id| id.0).max().unwrap_or(first).max(first) + 1
+            }
+        };
         let core = Arc::new_cyclic(|me| Core {
             me: me.clone(),
             snapshot_error: Mutex::new(None),
@@ -347,7 +392,10 @@ impl Engine {
             watches: Mutex::default(),
             due_ms: AtomicI64::new(i64::MAX),
             next_watcher: AtomicU64::new(1),
-            next_session: AtomicI64::new(first.max(highest) + 1),
+            next_session: AtomicI64::new(first),
+            first_session: first,
+            enforce_quota: target.enforce_quota,
+            ensemble: parts.as_ref().map(|(ensemble, _)| ensemble.clone()),
             failed: Mutex::new(None),
             is_failed: AtomicBool::new(false),
             disk_failed: Mutex::new(None),
@@ -361,17 +409,35 @@ impl Engine {
             snapshot_zxid: AtomicI64::new(0),
             directory: match &target.ground {
                 Ground::Memory => None,
-                Ground::Directory(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+                Ground::Directory(path) | Ground::Member(path, _) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             },
             stalled_ms: AtomicI64::new(0),
             quiet_until_ms: AtomicI64::new(0),
             clock,
         });
-        core.begin()?;
+        match &parts {
+            None => core.begin()?,
+            Some(_) => {
+                let state = core.state.read();
+                if !state.machine.is_new() {
+                    let _ = core.passwords.set(state.machine.passwords());
+                }
+                core.note_due(state.machine.tree().next_due_ms());
+            }
+        }
+        if let Some((ensemble, rest)) = parts
+            && let Err(error) = ensemble::start(&core, &ensemble, rest)
+        {
+            ensemble.stop();
+            return Err(error);
+        }
         let of_thread = core.clone();
         let thread = std::thread::Builder::new()
             .name("fm-member".into())
-            .spawn(move || of_thread.run())
+            .spawn(move || match &of_thread.ensemble {
+                Some(ensemble) => of_thread.run_replicated(ensemble),
+                None => of_thread.run(),
+            })
             .map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-member cannot start: {error}")))?;
         Ok(Arc::new(Engine { core, thread: Mutex::new(Some(thread)), doors: Doors::default() }))
     }
@@ -387,7 +453,14 @@ impl Engine {
         for core in open.into_iter().filter(|core| core.events.is_some()) {
             let _ = self.wait_for(Some(Asker::of(&core)), Work::Close { expired: false });
         }
+        if let Some(ensemble) = self.ensemble.as_ref().filter(|ensemble| ensemble.leads()) {
+            // Or the others would have to find out.
+            let _ = ensemble.transfer(None);
+        }
         self.stop();
+        if let Some(ensemble) = &self.ensemble {
+            ensemble.stop();
+        }
         let mut committer = self.committer.lock();
         let snapshotting = committer.snapshotting.take();
         drop(committer);
@@ -421,6 +494,9 @@ impl Drop for Engine {
             std::mem::forget(self.core.clone());
             std::mem::forget(self.thread.get_mut().take());
             self.doors.forget();
+            if let Some(ensemble) = &self.ensemble {
+                ensemble.forget();
+            }
             return;
         }
         // In a completion this may be one of their threads.
@@ -431,6 +507,9 @@ impl Drop for Engine {
             return self.stop();
         }
         self.stop();
+        if let Some(ensemble) = &self.ensemble {
+            ensemble.stop();
+        }
         let snapshotting = self.committer.lock().snapshotting.take();
         if let Some(thread) = snapshotting {
             let _ = thread.join();
@@ -456,8 +535,16 @@ fn recover(disk: Arc<dyn Disk>, path: &std::path::Path, seed: u64, enforce_quota
     let (store, recovery) = Store::open(
         disk,
         StoreOptions::default(),
-        &mut |record| machine.borrow_mut().get_or_insert_with(|| Machine::to_load(seed, enforce_quota)).load(record),
+        &mut |record| {
+            if crate::log::replica::is_replicated(record) {
+                return Err(Error::new(ErrorKind::BadArguments, format!("{}: this is the directory of a member of an ensemble", path.display())));
+            }
+            machine.borrow_mut().get_or_insert_with(|| Machine::to_load(seed, enforce_quota)).load(record)
+        },
         &mut |index, bytes| {
+            if crate::log::replica::is_replicated(bytes) {
+                return Err(Error::new(ErrorKind::BadArguments, format!("{}: this is the directory of a member of an ensemble", path.display())));
+            }
             let entry: Entry = postcard::from_bytes(bytes)
                 .map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: entry {index} of the log cannot be read: {error}", path.display())))?;
             let mut machine = machine.borrow_mut();

@@ -68,7 +68,9 @@ impl Core {
             }
             return Ok(false);
         }
-        Ok(core.waiting.load(Ordering::Acquire) == 0)
+        // What others have done counts for a sync: it goes through the ensemble.
+        let is_sync = self.ensemble.is_some() && matches!(request, Request::Sync { path } if !path.is_empty());
+        Ok(core.waiting.load(Ordering::Acquire) == 0 && !is_sync)
     }
 
     pub(super) fn enqueue(&self, asker: Option<Asker>, work: Work, done: Completion) -> std::result::Result<(), (Error, Completion)> {

@@ -125,8 +125,57 @@ impl Core {
         state.sessions.insert(core.id, core.clone());
         if core.manual {
             self.hear_now(core);
-            self.look_at(core);
+            // In an ensemble it is the leader who looks.
+            if self.ensemble.is_none() {
+                self.look_at(core);
+            }
         }
+    }
+
+    /// A session is attached elsewhere now, or is to look for another member: here nobody listens to it any more.
+    pub(super) fn moved_away(&self, state: &mut State, core: &Arc<SessionCore>) {
+        state.sessions.remove(&core.id);
+        let theirs = std::mem::take(&mut *core.watchers.lock());
+        let mut watches = self.watches.lock();
+        for watcher in theirs {
+            watches.forget(watcher);
+            state.receivers.remove(&watcher);
+        }
+        drop(watches);
+        if let Some(listener) = core.attached.lock().take() {
+            listener.superseded();
+        }
+    }
+
+    /// A session that is about to be attached here through the ensemble's log, and the work that does it: whoever listens is told
+    /// by `ticket`. None if the password is not its own.
+    ///
+    /// # Errors
+    /// As [`Core::check`]; `ConnectionLoss` while this member knows nothing yet.
+    pub(crate) fn attaching(
+        &self,
+        id: SessionId,
+        password: &[u8],
+        timeout_ms: u32,
+        listener: Arc<dyn Listener>,
+        ticket: Ticket,
+    ) -> Result<Option<(Arc<SessionCore>, Vec<Item>)>> {
+        self.check()?;
+        {
+            let state = self.state.read();
+            if state.machine.is_new() {
+                return Err(Error::new(ErrorKind::ConnectionLoss, "this member knows nothing yet"));
+            }
+            if !state.machine.passwords().is(id, password) {
+                return Ok(None);
+            }
+        }
+        let core = self.session_core(id, timeout_ms, true, None, [].into());
+        let attachment = getrandom::u64().map_err(|error| Error::new(ErrorKind::SystemError, format!("no random numbers: {error}")))?.max(1);
+        core.attachment.store(attachment, Ordering::Release);
+        *core.attached.lock() = Some(listener.clone());
+        let items = vec![self.item(Asker::of(&core), Work::Move { attachment, timeout_ms }, listener, ticket)];
+        Ok(Some((core, items)))
     }
 
     /// Has the silence of a session looked at when its timeout is over, by a thread that may be asleep until later than that.
