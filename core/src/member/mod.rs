@@ -119,6 +119,20 @@ impl Member {
         self.engine.addresses()
     }
 
+    /// What this member knows of its ensemble: roles, term, who was heard when; none if it is one alone. At most 100 ms old.
+    pub fn ensemble(&self) -> Option<crate::ensemble::View> {
+        self.engine.ensemble_view()
+    }
+
+    /// Hands leadership to the voter `to`, or to the one that fits best. Returns when this member leads no more.
+    ///
+    /// # Errors
+    /// `InvalidState`: this member does not lead, is one alone, or the other did not take over within a second (it leads on then);
+    /// `BadArguments`: there is no such voter; `WouldDeadlock` inside a [`Completion`].
+    pub fn transfer(&self, to: Option<crate::log::replica::MemberId>) -> Result<()> {
+        self.engine.transfer(to)
+    }
+
     /// What opening had to cut from the log's end, if anything, in words.
     pub fn recovery(&self) -> Option<String> {
         self.engine.recovery()

@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::admin::view::{DiskUse, Mode, Session, Snapshot, Statistics, WatchSummary, Watched};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Zxid;
 use crate::request::SessionState;
 use std::path::Path;
@@ -30,6 +31,15 @@ impl Core {
     /// What it knows of its ensemble.
     pub(crate) fn ensemble_view(&self) -> Option<crate::ensemble::View> {
         self.ensemble.as_ref().map(|ensemble| ensemble.view())
+    }
+
+    pub(in crate::member) fn transfer(&self, to: Option<crate::log::replica::MemberId>) -> Result<()> {
+        self.check()?;
+        super::may_wait()?;
+        match &self.ensemble {
+            Some(ensemble) => ensemble.transfer(to),
+            None => Err(Error::new(ErrorKind::InvalidState, "this member is one alone")),
+        }
     }
 
     fn mode(&self) -> Mode {

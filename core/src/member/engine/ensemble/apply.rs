@@ -144,9 +144,15 @@ impl Core {
     fn arrived(&self, ensemble: &Ensemble, state: &mut State, number: u64, applied: Applied, answered: &mut Vec<(Item, Ended)>) {
         let core = {
             let mut flights = ensemble.flights.lock();
-            match flights.front() {
-                Some(flight) if flight.number == number => flights.pop_front().map(|flight| flight.core),
-                _ => None,
+            match flights.all.pop_front() {
+                Some(flight) if flight.number == number => {
+                    flights.bytes -= flight.bytes;
+                    Some(flight.core)
+                }
+                other => {
+                    other.into_iter().for_each(|flight| flights.all.push_front(flight));
+                    None
+                }
             }
         };
         let Some(core) = core else { return };
@@ -314,7 +320,7 @@ impl Core {
         let late: Vec<(u64, Arc<SessionCore>)> = {
             let flights = ensemble.flights.lock();
             let is_late = |flight: &&super::Flight| now - flight.since_ms > i64::from(flight.core.timeout_ms());
-            flights.iter().filter(is_late).map(|flight| (flight.number, flight.core.clone())).collect()
+            flights.all.iter().filter(is_late).map(|flight| (flight.number, flight.core.clone())).collect()
         };
         let mut answered = Vec::new();
         let zxid = if late.is_empty() { Zxid(0) } else { self.state.read().machine.zxid() };
@@ -348,7 +354,7 @@ impl Core {
     /// Nothing more will be answered.
     fn end_all(&self, error: &Error) {
         let Some(ensemble) = self.ensemble.as_ref() else { return };
-        let flights: Vec<_> = ensemble.flights.lock().drain(..).map(|flight| flight.core).collect();
+        let flights: Vec<_> = std::mem::take(&mut *ensemble.flights.lock()).all.into_iter().map(|flight| flight.core).collect();
         let waiting: Vec<_> = ensemble.barriers.lock().drain().map(|(_, core)| core).collect();
         let mut answered = Vec::new();
         for core in flights.into_iter().chain(waiting) {

@@ -90,6 +90,7 @@ impl Core {
             }
             Work::Read(_) => line.push_back(Waits::Read(item)),
             work => {
+                let bytes = work.bytes();
                 let entry = entry(work, &asker);
                 let number = {
                     let mut numbers = ensemble.numbers.lock();
@@ -98,7 +99,9 @@ impl Core {
                 };
                 entries.push(entry);
                 line.push_back(Waits::Entry(number, item));
-                ensemble.flights.lock().push_back(Flight { number, core: core.clone(), since_ms: self.clock.steady_ms() });
+                let mut flights = ensemble.flights.lock();
+                flights.bytes += bytes;
+                flights.all.push_back(Flight { number, core: core.clone(), since_ms: self.clock.steady_ms(), bytes });
             }
         }
     }

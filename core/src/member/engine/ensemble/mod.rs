@@ -126,6 +126,14 @@ struct Flight {
     number: u64,
     core: Arc<SessionCore>,
     since_ms: i64,
+    bytes: usize,
+}
+
+/// What is under way, in order, and how many bytes that is.
+#[derive(Default)]
+struct Flights {
+    all: VecDeque<Flight>,
+    bytes: usize,
 }
 
 /// Numbers given out, under the committer.
@@ -146,7 +154,7 @@ pub(super) struct Ensemble {
     writes: Post<Write>,
     links: OnceLock<Links>,
     numbers: Mutex<Numbers>,
-    flights: Mutex<VecDeque<Flight>>,
+    flights: Mutex<Flights>,
     barriers: Mutex<HashMap<u64, Arc<SessionCore>>>,
     view: Mutex<View>,
     leads: AtomicBool,
@@ -195,6 +203,12 @@ impl Ensemble {
     /// What this member knows of its ensemble.
     pub(super) fn view(&self) -> View {
         self.view.lock().clone()
+    }
+
+    /// Entries that are under way, and their bytes.
+    pub(super) fn under_way(&self) -> (usize, usize) {
+        let flights = self.flights.lock();
+        (flights.all.len(), flights.bytes)
     }
 
     pub(super) fn leads(&self) -> bool {
