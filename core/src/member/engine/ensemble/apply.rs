@@ -122,6 +122,8 @@ impl Core {
     /// What an entry that did what it says means for sessions, whoever's they are.
     fn session_changed(&self, state: &mut State, entry: &Entry, sessions: &mut Vec<(SessionId, Option<u32>)>) {
         match entry {
+            // Before any session can be told its password; with the state locked it could not be looked up then.
+            Entry::Begin { .. } => drop(self.passwords.set(state.machine.passwords())),
             Entry::Open { session, timeout_ms, .. } => sessions.push((*session, Some(*timeout_ms))),
             Entry::Move { session, attachment, timeout_ms, .. } => {
                 sessions.push((*session, Some(*timeout_ms)));
