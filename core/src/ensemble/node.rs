@@ -467,6 +467,11 @@ impl Node {
         self.replica.head(applied)
     }
 
+    /// Whether [`Node::head`] can be made for that index: not once a later state has come whole.
+    pub fn holds(&self, applied: u64) -> bool {
+        self.replica.holds(applied)
+    }
+
     /// The state has come whole, as of `index`: what was applied before counts no more.
     pub fn installed(&mut self, index: u64) {
         self.applied = self.applied.max(index);

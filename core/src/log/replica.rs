@@ -24,7 +24,7 @@ pub use self::journal::{Journal, is_replicated};
 
 use self::cache::Cache;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{APPEND_BYTES_MAX, APPENDS_IN_FLIGHT_MAX, COMMITTED_BYTES_MAX, LOG_CACHE_BYTES, UNCOMMITTED_BYTES_MAX};
+use crate::limits::{APPEND_BYTES_MAX, APPENDS_IN_FLIGHT_MAX, COMMITTED_BYTES_MAX, UNCOMMITTED_BYTES_MAX};
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, EntryType, Message, MessageType};
 use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use std::collections::VecDeque;
@@ -52,6 +52,8 @@ pub struct ReplicaOptions {
     pub rank: usize,
     /// Where its chance comes from.
     pub seed: u64,
+    /// Applied entries beyond so many bytes are let go of; whoever still needs them is sent the whole state.
+    pub cache_bytes: usize,
 }
 
 /// What a member is.
@@ -254,8 +256,16 @@ impl Replica {
                 format!("member {from} knows that this one has had entry {}, and its log ends with {}", message.commit, self.last_index()),
             ));
         }
+        // Whoever is told to lead by the one who does is not refused for its priority.
+        let is_told_to_lead = message.get_msg_type() == MessageType::MsgTimeoutNow;
+        if is_told_to_lead {
+            self.node.set_priority(i64::from(u8::MAX));
+        }
         // Whom it does not know, and what is out of date, is dropped.
         let _ = self.node.step(message);
+        if is_told_to_lead {
+            self.node.set_priority(i64::from(self.options.priority));
+        }
         self.draw();
         Ok(())
     }
@@ -346,7 +356,7 @@ impl Replica {
         if index > self.node.raft.raft_log.applied {
             self.node.advance_apply_to(index);
         }
-        self.node.mut_store().compact(index, LOG_CACHE_BYTES);
+        self.node.mut_store().compact(index, self.options.cache_bytes);
     }
 
     /// The link to a member has closed, or (`up`) opened anew: what was on its way is lost.
@@ -381,6 +391,9 @@ impl Replica {
 
     /// Has another member lead. It comes to nothing if that one has not caught up within an election's time.
     pub fn transfer(&mut self, to: MemberId) {
+        if self.node.raft.state != StateRole::Leader {
+            return;
+        }
         self.node.transfer_leader(u64::from(to));
     }
 
@@ -402,10 +415,10 @@ impl Replica {
         self.draw_anew();
     }
 
-    /// Steps down: it orders nothing until it is elected again.
+    /// Steps down: it orders nothing until it is elected again. Whoever is alone has nobody to lead instead, and goes on.
     pub fn step_down(&mut self) {
         let term = self.node.raft.term;
-        if self.node.raft.state == StateRole::Leader {
+        if self.node.raft.state == StateRole::Leader && !self.node.raft.prs().is_singleton() {
             self.node.raft.become_follower(term, 0);
             self.draw();
         }
@@ -457,6 +470,11 @@ impl Replica {
         journal::head(self.options.id, self.node.store(), applied, &self.node.raft.hard_state())
     }
 
+    /// Whether [`Replica::head`] can be made for that index: not once a later state has come whole.
+    pub fn holds(&self, applied: u64) -> bool {
+        self.node.store().holds(applied)
+    }
+
     /// What is to be done next, if anything.
     pub fn turn(&mut self) -> Option<Turn> {
         let mut turn = Turn::default();
@@ -506,11 +524,15 @@ impl Replica {
             self.node.mut_store().set_hard(hard.clone());
             self.commit_behind = true;
         }
-        if must_write && self.commit_behind {
-            records.push(journal::hard(&self.node.raft.hard_state()));
-            self.commit_behind = false;
-        }
         let entries = ready.take_entries();
+        if must_write && self.commit_behind {
+            let mut hard = self.node.raft.hard_state();
+            // What is not written yet is not said to be agreed: the records may come to the disk in several groups.
+            let written = entries.first().map_or(hard.commit, |first| first.index - 1);
+            self.commit_behind = hard.commit > written;
+            hard.commit = hard.commit.min(written);
+            records.push(journal::hard(&hard));
+        }
         records.extend(entries.iter().map(journal::entry));
         self.node.mut_store().append(entries);
         turn.barriers.extend(ready.take_read_states().into_iter().map(|state| (state.request_ctx, state.index)));

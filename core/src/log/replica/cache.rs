@@ -115,6 +115,11 @@ impl Cache {
         self.entries.iter().skip_while(move |entry| entry.index <= index)
     }
 
+    /// Whether the entry at `index`, or what stands for it, is here.
+    pub fn holds(&self, index: u64) -> bool {
+        (self.base.0..=self.last()).contains(&index)
+    }
+
     fn last(&self) -> u64 {
         self.base.0 + self.entries.len() as u64
     }

@@ -187,9 +187,14 @@ fn parse(bytes: &[u8], from: MemberId, to: MemberId) -> Option<Message> {
         }
         message.mut_snapshot().set_metadata(of);
     }
-    // Only the library's own requests to read have no term.
-    let may_lack_term = matches!(message.get_msg_type(), MessageType::MsgReadIndex | MessageType::MsgPropose);
-    (input.0.is_empty() && (message.term != 0 || may_lack_term) && message.get_msg_type() != MessageType::MsgPropose).then_some(message)
+    let is_sound = match message.get_msg_type() {
+        // Never sent: only the leader proposes, and hands over.
+        MessageType::MsgPropose | MessageType::MsgTransferLeader => false,
+        // Only these have no term: they are passed on as they are.
+        MessageType::MsgReadIndex => message.term == 0 && message.get_entries().len() == 1,
+        _ => message.term != 0,
+    };
+    (input.0.is_empty() && is_sound).then_some(message)
 }
 
 /// The change of membership that an entry holds: in the library's own encoding, of which this reads what there is.

@@ -3,7 +3,7 @@
 use super::{Ensemble, Input, Log};
 use crate::ensemble::{Message, Node, NodeOptions, Voter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{BAND_TICKS, ELECTION_TICKS, HEARTBEAT_TICKS};
+use crate::limits::{BAND_TICKS, ELECTION_TICKS, HEARTBEAT_TICKS, LOG_CACHE_BYTES};
 use crate::log::replica::{Journal, MemberId, ReplicaOptions, is_replicated};
 use crate::log::{Disk, Store, StoreOptions};
 use crate::machine::{Entry, Machine};
@@ -108,6 +108,7 @@ impl Recovered {
             priority: group.priority,
             rank: 0,
             seed: incarnation,
+            cache_bytes: LOG_CACHE_BYTES,
         };
         let voters = group.peers.iter().map(|(id, _)| Voter { id: *id, priority: group.priority }).collect();
         let applied = self.journal.base_index();

@@ -150,6 +150,11 @@ impl Driver {
             Input::Grant(sessions) => self.node.grant(sessions.into_iter()),
             Input::Alive(sessions) => sessions.into_iter().for_each(|session| self.node.touch(session)),
             Input::Frozen { index, frozen, offer: false } => {
+                if !self.node.holds(index) {
+                    // A later state has come whole and goes to the disk as it is.
+                    self.ensemble.snapshotting.store(false, Ordering::Release);
+                    return Ok(true);
+                }
                 let head = self.node.head(index);
                 self.ensemble.writes.put(Write::Snapshot { head, frozen });
             }
