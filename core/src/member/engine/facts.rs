@@ -3,8 +3,8 @@
 use super::Core;
 use crate::admin::view::{DiskUse, Mode, Session, Snapshot, Statistics, WatchSummary, Watched};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::Zxid;
-use crate::request::SessionState;
+use crate::ids::{SessionId, Zxid};
+use crate::request::{Outcome, SessionState};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
@@ -31,6 +31,12 @@ impl Core {
     /// What it knows of its ensemble.
     pub(crate) fn ensemble_view(&self) -> Option<crate::ensemble::View> {
         self.ensemble.as_ref().map(|ensemble| ensemble.view())
+    }
+
+    /// What became of a write, as far as it has been applied here.
+    pub(in crate::member) fn outcome(&self, session: SessionId, number: u64) -> Result<Outcome> {
+        self.check()?;
+        Ok(self.state.read().machine.outcome(session, number))
     }
 
     pub(in crate::member) fn transfer(&self, to: Option<crate::log::replica::MemberId>) -> Result<()> {

@@ -319,14 +319,14 @@ impl Core {
 
     /// Calls of this process that no majority has answered within their session's timeout end without an answer.
     fn give_up(&self, ensemble: &Ensemble, now: i64) {
-        let late: Vec<(u64, Arc<SessionCore>)> = {
+        let late: Vec<(u64, u64, Arc<SessionCore>)> = {
             let flights = ensemble.flights.lock();
             let is_late = |flight: &&super::Flight| now - flight.since_ms > i64::from(flight.core.timeout_ms());
-            flights.all.iter().filter(is_late).map(|flight| (flight.number, flight.core.clone())).collect()
+            flights.all.iter().filter(is_late).map(|flight| (flight.number, flight.write, flight.core.clone())).collect()
         };
         let mut answered = Vec::new();
         let zxid = if late.is_empty() { Zxid(0) } else { self.state.read().machine.zxid() };
-        for (number, core) in late {
+        for (number, write, core) in late {
             for waits in core.line.lock().iter_mut() {
                 if let Waits::Entry(other, item) = waits
                     && *other == number
@@ -339,6 +339,7 @@ impl Core {
                     };
                     let error =
                         Error::new(ErrorKind::OutcomeUnknown, format!("no majority has answered within {} ms; the write may still be done", core.timeout_ms()));
+                    let error = if write > 0 { error.about_write(core.id, write) } else { error };
                     // Its place in the line stays, and is answered for with it.
                     item.work = match &told.work {
                         Work::Open { timeout_ms, in_process } => Work::Open { timeout_ms: *timeout_ms, in_process: *in_process },

@@ -97,11 +97,13 @@ impl Core {
                     numbers.entries += 1;
                     numbers.entries
                 };
-                entries.push(entry);
                 line.push_back(Waits::Entry(number, item));
+                let write = if let Entry::Write(write) = &entry { write.number } else { 0 };
                 let mut flights = ensemble.flights.lock();
                 flights.bytes += bytes;
-                flights.all.push_back(Flight { number, core: core.clone(), since_ms: self.clock.steady_ms(), bytes });
+                flights.all.push_back(Flight { number, core: core.clone(), since_ms: self.clock.steady_ms(), bytes, write });
+                drop(flights);
+                entries.push(entry);
             }
         }
     }

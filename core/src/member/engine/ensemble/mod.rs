@@ -127,6 +127,8 @@ struct Flight {
     core: Arc<SessionCore>,
     since_ms: i64,
     bytes: usize,
+    /// Which of its session's writes it is; 0 for none.
+    write: u64,
 }
 
 /// What is under way, in order, and how many bytes that is.
