@@ -133,6 +133,8 @@ pub struct Machine {
     sessions: BTreeMap<SessionId, SessionRecord>,
     /// By when they may be forgotten: the last replies of sessions that are over.
     departed: BTreeMap<(i64, SessionId), (u64, Replies)>,
+    /// Where to find them.
+    departed_until: BTreeMap<SessionId, i64>,
     enforce_quota: bool,
     seed: u64,
     complete: bool,
@@ -147,6 +149,7 @@ impl Machine {
             secret: [0; 32],
             sessions: BTreeMap::new(),
             departed: BTreeMap::new(),
+            departed_until: BTreeMap::new(),
             enforce_quota,
             seed,
             complete: true,
@@ -189,7 +192,8 @@ impl Machine {
         if let Some(record) = self.sessions.get(&session) {
             return find(&record.replies).map(|at| &record.replies[at].1);
         }
-        let (_, (_, replies)) = self.departed.iter().find(|((_, id), _)| *id == session)?;
+        let due = self.departed_until.get(&session)?;
+        let (_, replies) = self.departed.get(&(*due, session))?;
         find(replies).map(|at| &replies[at].1)
     }
 
@@ -250,6 +254,12 @@ impl Machine {
         if self.sessions.len() >= SESSIONS_MAX {
             return Err(Error::new(ErrorKind::LimitExceeded, format!("there are {SESSIONS_MAX} sessions; that is the most")));
         }
+        if let Some(record) = self.sessions.get(&session)
+            && (record.timeout_ms, record.in_process, record.attachment, record.number) == (timeout_ms, in_process, 0, 0)
+        {
+            // A member that has not seen it open asks again: twice is as once.
+            return Ok(Reply::Done);
+        }
         if session.0 == 0 || self.sessions.contains_key(&session) {
             return Err(Error::new(ErrorKind::BadArguments, format!("session {session} is open already, or is none")));
         }
@@ -266,20 +276,37 @@ impl Machine {
         let mut transaction = Transaction::new(&mut self.tree, &with, false);
         transaction.remove_ephemerals(session.0);
         *changes = transaction.commit();
-        if !record.replies.is_empty() {
-            self.departed.insert((time_ms.saturating_add(OUTCOMES_KEPT_MS), session), (record.number, record.replies));
+        // Of a session that moved nobody asks: its writes are numbered anew each time.
+        if !record.replies.is_empty() && record.attachment == 0 {
+            self.depart(time_ms.saturating_add(OUTCOMES_KEPT_MS), session, (record.number, record.replies));
         }
-        while let Some(first) = self.departed.first_entry() {
-            if first.key().0 >= time_ms && self.departed.len() <= SESSIONS_MAX {
+        while let Some((&(due, session), _)) = self.departed.first_key_value() {
+            if due >= time_ms && self.departed.len() <= SESSIONS_MAX {
                 break;
             }
             self.departed.pop_first();
+            if self.departed_until.get(&session) == Some(&due) {
+                self.departed_until.remove(&session);
+            }
         }
         Ok(Reply::Done)
     }
 
+    fn depart(&mut self, due: i64, session: SessionId, last: (u64, Replies)) {
+        if let Some(before) = self.departed_until.insert(session, due) {
+            self.departed.remove(&(before, session));
+        }
+        self.departed.insert((due, session), last);
+    }
+
     fn write(&mut self, write: &Write, changes: &mut Vec<Change>) -> Result<Reply> {
         let Some(record) = self.sessions.get_mut(&write.session) else {
+            if write.attachment == 0
+                && let Some(reply) = self.outcome(write.session, write.number)
+            {
+                // It comes a second time, and its session ended in between.
+                return reply.clone();
+            }
             self.zxid = self.zxid.next();
             return Err(expired(write.session));
         };
@@ -403,7 +430,7 @@ impl Machine {
                 self.secret = secret;
             }
             Piece::Session(id, session) => drop(self.sessions.insert(id, session)),
-            Piece::Departed(due, id, number, replies) => drop(self.departed.insert((due, id), (number, replies))),
+            Piece::Departed(due, id, number, replies) => self.depart(due, id, (number, replies)),
             Piece::Tree(part) => self.tree.load(part)?,
             Piece::End => {
                 self.tree.loaded(self.seed)?;

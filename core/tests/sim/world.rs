@@ -244,6 +244,11 @@ impl World {
         match member.start(&voters, seed, cache_bytes) {
             Ok(true) => {}
             Ok(false) => return self.at(500, Event::Restart(id)),
+            Err(error) if error.kind() == ErrorKind::DiskFailed => {
+                // What it began with stays unknown; the next process begins anew.
+                member.disk = member.disk.crash();
+                return self.at(500, Event::Restart(id));
+            }
             Err(error) => return self.breaks(format!("member {id} does not start: {error}")),
         }
         let life = member.life;
