@@ -30,7 +30,11 @@ pub fn client(world: &mut World, number: usize) {
         }
         State::Live => {
             if !is_there {
-                if world.clients[number].wire { move_on(world, number) } else { world.clients[number].end() }
+                if world.clients[number].wire {
+                    move_on(world, number)
+                } else {
+                    world.clients[number].end()
+                }
                 return;
             }
             touch(world, number);
@@ -137,7 +141,11 @@ fn write(world: &mut World, number: usize) {
         client.value = value;
         own_value = Some(value);
         // What comes after a move may find it there.
-        if is_first { world.create(own, value, CreateMode::Ephemeral) } else { Request::Set { path: own, data: Some(value.to_le_bytes().as_slice().into()), version: -1 } }
+        if is_first {
+            world.create(own, value, CreateMode::Ephemeral)
+        } else {
+            Request::Set { path: own, data: Some(value.to_le_bytes().as_slice().into()), version: -1 }
+        }
     } else {
         match kind {
             4..=5 => world.create(format!("/e{:x}-{value}", session.0), value, CreateMode::Ephemeral),

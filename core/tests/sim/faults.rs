@@ -67,7 +67,10 @@ pub fn fault(world: &mut World) {
         }
         92..=95 => {
             let to = pick(world);
-            let leader = world.members.values_mut().find_map(|member| member.running.as_mut().filter(|running| running.node.leads()).map(|running| (member.id, running)));
+            let leader = world
+                .members
+                .values_mut()
+                .find_map(|member| member.running.as_mut().filter(|running| running.node.leads()).map(|running| (member.id, running)));
             if let Some((id, running)) = leader
                 && running.node.transfer(to).is_ok()
             {

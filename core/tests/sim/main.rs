@@ -16,8 +16,8 @@ use folkmoot::log::replica::Role;
 use folkmoot::machine::Entry;
 use member::{Bug, Op};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use world::{Counts, World};
 
 /// How long things go wrong.
@@ -148,18 +148,20 @@ fn run_all(seeds: std::ops::Range<u64>, bug: Option<Bug>, stop_at_first: bool) -
     let total = Mutex::new((Counts::default(), Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= seeds.end || (stop_at_first && !total.lock().unwrap().1.is_empty()) {
-                    return;
-                }
-                let (counts, _, outcome) = guarded(seed, bug);
-                let mut total = total.lock().unwrap();
-                if let Some(counts) = counts {
-                    total.0.add(&counts);
-                }
-                if let Err(what) = outcome {
-                    total.1.push((seed, what));
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || (stop_at_first && !total.lock().unwrap().1.is_empty()) {
+                        return;
+                    }
+                    let (counts, _, outcome) = guarded(seed, bug);
+                    let mut total = total.lock().unwrap();
+                    if let Some(counts) = counts {
+                        total.0.add(&counts);
+                    }
+                    if let Err(what) = outcome {
+                        total.1.push((seed, what));
+                    }
                 }
             });
         }
@@ -183,7 +185,7 @@ fn whatever_goes_wrong_the_invariants_hold_and_it_settles() {
     let (counts, broken) = run_all(0..many, None, false);
     println!("{many} seeds in {:.1} s: {counts:#?}", began.elapsed().as_secs_f64());
     for (seed, what) in broken.iter().take(10) {
-        println!("{what}\n  {}", replay(*seed));
+        println!("seed {seed}: {what}\n  {}", replay(*seed));
     }
     assert!(broken.is_empty(), "{} of {many} seeds", broken.len());
 }

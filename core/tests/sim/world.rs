@@ -107,9 +107,7 @@ impl World {
         let mut chance = Chance::new(seed);
         let many = if chance.per_mille(600) { 3 } else { 5 };
         let has_zero = chance.per_mille(200);
-        let voters: Vec<Voter> = (1..=many)
-            .map(|id| Voter { id, priority: if has_zero && id == 1 { 0 } else { 10 * id } })
-            .collect();
+        let voters: Vec<Voter> = (1..=many).map(|id| Voter { id, priority: if has_zero && id == 1 { 0 } else { 10 * id } }).collect();
         let cache_bytes = if chance.per_mille(700) { 3_000 } else { 60_000 };
         let mut world = Self {
             now: 0,
@@ -299,10 +297,8 @@ impl World {
             link.overlaps = overlaps.then_some(link.stream);
             link.stream += 1;
         }
-        let is_up = !self.links[&(one, other)].cut
-            && !self.links[&(other, one)].cut
-            && self.members[&one].running.is_some()
-            && self.members[&other].running.is_some();
+        let is_up =
+            !self.links[&(one, other)].cut && !self.links[&(other, one)].cut && self.members[&one].running.is_some() && self.members[&other].running.is_some();
         self.tell_link(one, other, is_up);
     }
 
@@ -712,7 +708,7 @@ impl World {
             }
             match self.invariants.once.apply(&mut self.reference, entry) {
                 Ok(applied) => {
-                    let check = self.invariants.ephemerals.applied(&self.reference, entry, &applied.outcome);
+                    let check = self.invariants.ephemerals.applied(&self.reference, entry, &applied);
                     self.check(check);
                 }
                 Err(what) => self.breaks(what),

@@ -2,7 +2,7 @@
 
 use super::Check;
 use folkmoot::ids::SessionId;
-use folkmoot::machine::{Entry, Machine};
+use folkmoot::machine::{Applied, Entry, Machine};
 use folkmoot::request::{CreateMode, Reply, Request, Requester};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,10 @@ pub struct Ephemerals {
 }
 
 impl Ephemerals {
-    pub fn applied(&mut self, machine: &Machine, entry: &Entry, outcome: &folkmoot::Result<Reply>) -> Check {
-        match (entry, outcome) {
-            (Entry::Write(write), Ok(Reply::Created { path, .. })) => {
+    pub fn applied(&mut self, machine: &Machine, entry: &Entry, applied: &Applied) -> Check {
+        match (entry, &applied.outcome) {
+            // Answered a second time it makes nothing.
+            (Entry::Write(write), Ok(Reply::Created { path, .. })) if !applied.changes.is_empty() => {
                 if matches!(write.request, Request::Create { mode: CreateMode::Ephemeral, .. }) {
                     self.owned.entry(write.session).or_default().insert(path.clone());
                 }

@@ -39,6 +39,8 @@ impl Once {
     pub fn answered(&self, key: Key, outcome: &Outcome<Reply>) -> Result<Option<i64>, String> {
         match self.effects.get(&key) {
             Some((zxid, known)) if known == outcome => Ok(Some(*zxid)),
+            // A session on the wire is told that it is over, and nothing of what it had under way.
+            Some(_) if key.1 != 0 && outcome.as_ref().is_err_and(|error| crate::world::World::is_over(error.kind())) => Ok(None),
             Some((_, known)) => Err(format!("write {key:?} was answered {outcome:?}, and it came to {known:?}")),
             None => match outcome {
                 Err(error) if matches!(error.kind(), ErrorKind::SessionMoved | ErrorKind::SessionExpired) => Ok(None),
