@@ -133,6 +133,8 @@ pub struct Machine {
     sessions: BTreeMap<SessionId, SessionRecord>,
     /// By when they may be forgotten: the last replies of sessions that are over.
     departed: BTreeMap<(i64, SessionId), (u64, Replies)>,
+    /// Where to find them.
+    departed_until: BTreeMap<SessionId, i64>,
     enforce_quota: bool,
     seed: u64,
     complete: bool,
@@ -147,6 +149,7 @@ impl Machine {
             secret: [0; 32],
             sessions: BTreeMap::new(),
             departed: BTreeMap::new(),
+            departed_until: BTreeMap::new(),
             enforce_quota,
             seed,
             complete: true,
@@ -187,8 +190,8 @@ impl Machine {
     pub fn outcome(&self, session: SessionId, number: u64) -> Outcome {
         let (last, replies, is_over) = match self.sessions.get(&session) {
             Some(record) => (record.number, &record.replies, false),
-            None => match self.departed.iter().find(|((_, id), _)| *id == session) {
-                Some((_, (last, replies))) => (*last, replies, true),
+            None => match self.departed_until.get(&session).and_then(|due| self.departed.get(&(*due, session))) {
+                Some((last, replies)) => (*last, replies, true),
                 None => return Outcome::Forgotten,
             },
         };
@@ -257,6 +260,12 @@ impl Machine {
         if self.sessions.len() >= SESSIONS_MAX {
             return Err(Error::new(ErrorKind::LimitExceeded, format!("there are {SESSIONS_MAX} sessions; that is the most")));
         }
+        if let Some(record) = self.sessions.get(&session)
+            && (record.timeout_ms, record.in_process, record.attachment, record.number) == (timeout_ms, in_process, 0, 0)
+        {
+            // A member that has not seen it open asks again: twice is as once.
+            return Ok(Reply::Done);
+        }
         if session.0 == 0 || self.sessions.contains_key(&session) {
             return Err(Error::new(ErrorKind::BadArguments, format!("session {session} is open already, or is none")));
         }
@@ -273,21 +282,38 @@ impl Machine {
         let mut transaction = Transaction::new(&mut self.tree, &with, false);
         transaction.remove_ephemerals(session.0);
         *changes = transaction.commit();
-        // One that has never written has nothing to be asked about, unless its first write was lost on the way here.
-        if !record.replies.is_empty() || record.in_process {
-            self.departed.insert((time_ms.saturating_add(OUTCOMES_KEPT_MS), session), (record.number, record.replies));
+        // One that has never written has nothing to be asked about, unless its first write was lost on the way here. Of one that
+        // moved nobody asks: its writes are numbered anew each time.
+        if (!record.replies.is_empty() || record.in_process) && record.attachment == 0 {
+            self.depart(time_ms.saturating_add(OUTCOMES_KEPT_MS), session, (record.number, record.replies));
         }
-        while let Some(first) = self.departed.first_entry() {
-            if first.key().0 >= time_ms && self.departed.len() <= SESSIONS_MAX {
+        while let Some((&(due, session), _)) = self.departed.first_key_value() {
+            if due >= time_ms && self.departed.len() <= SESSIONS_MAX {
                 break;
             }
             self.departed.pop_first();
+            if self.departed_until.get(&session) == Some(&due) {
+                self.departed_until.remove(&session);
+            }
         }
         Ok(Reply::Done)
     }
 
+    fn depart(&mut self, due: i64, session: SessionId, last: (u64, Replies)) {
+        if let Some(before) = self.departed_until.insert(session, due) {
+            self.departed.remove(&(before, session));
+        }
+        self.departed.insert((due, session), last);
+    }
+
     fn write(&mut self, write: &Write, changes: &mut Vec<Change>) -> Result<Reply> {
         let Some(record) = self.sessions.get_mut(&write.session) else {
+            if write.attachment == 0
+                && let Outcome::Done(reply) = self.outcome(write.session, write.number)
+            {
+                // It comes a second time, and its session ended in between.
+                return reply;
+            }
             self.zxid = self.zxid.next();
             return Err(expired(write.session));
         };
@@ -411,7 +437,7 @@ impl Machine {
                 self.secret = secret;
             }
             Piece::Session(id, session) => drop(self.sessions.insert(id, session)),
-            Piece::Departed(due, id, number, replies) => drop(self.departed.insert((due, id), (number, replies))),
+            Piece::Departed(due, id, number, replies) => self.depart(due, id, (number, replies)),
             Piece::Tree(part) => self.tree.load(part)?,
             Piece::End => {
                 self.tree.loaded(self.seed)?;

@@ -138,6 +138,8 @@ struct Barriers {
 #[derive(Clone, Copy, Debug, Default)]
 struct Peer {
     heard_ms: Option<u64>,
+    /// The same in ticks.
+    heard_at: Option<u64>,
     linked: bool,
 }
 
@@ -145,6 +147,7 @@ struct Peer {
 pub struct Node {
     id: MemberId,
     incarnation: u64,
+    election_ticks: u64,
     voters: Vec<Voter>,
     secret: [u8; 32],
     replica: Replica,
@@ -168,6 +171,8 @@ pub struct Node {
     stamped_ms: i64,
     alive: BTreeSet<SessionId>,
     deadlines: Option<Deadlines<SessionId>>,
+    /// Since the last tick: what the clock said then may be long ago.
+    granted: bool,
     ending: BTreeSet<SessionId>,
     barriers: Barriers,
     handback: Handback,
@@ -210,6 +215,7 @@ impl Node {
         Ok(Self {
             id,
             incarnation: options.incarnation,
+            election_ticks: replica.election_ticks as u64,
             voters: options.voters,
             secret: options.secret,
             replica: Replica::new(replica, journal)?,
@@ -230,6 +236,7 @@ impl Node {
             stamped_ms: 0,
             alive: BTreeSet::new(),
             deadlines: None,
+            granted: false,
             ending: BTreeSet::new(),
             barriers: Barriers::default(),
             handback: Handback::default(),
@@ -251,6 +258,11 @@ impl Node {
         }
         self.now_ms = now_ms;
         self.wall_ms = wall_ms;
+        if std::mem::take(&mut self.granted)
+            && let Some(deadlines) = &mut self.deadlines
+        {
+            deadlines.extend_all(now_ms);
+        }
         self.ticks += 1;
         self.replica.tick();
         if self.ticks.is_multiple_of(ALIVE_TICKS) {
@@ -277,6 +289,7 @@ impl Node {
     pub fn receive(&mut self, from: MemberId, message: Message) -> Result<()> {
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.heard_ms = Some(self.now_ms);
+            peer.heard_at = Some(self.ticks);
         }
         match message {
             Message::Log(bytes) => self.replica.step(from, &bytes)?,
@@ -380,6 +393,7 @@ impl Node {
         }
         self.ending.clear();
         self.deadlines = self.leads().then_some(deadlines);
+        self.granted = true;
     }
 
     /// All up to `index` has been applied, of this member's own entries all up to `number`.
@@ -499,9 +513,20 @@ impl Node {
         Ok(())
     }
 
+    /// What it knows of the others' logs, and whether they are there: by what was heard in an election's time. The replica itself
+    /// forgets that each time it has looked for its quorum.
+    fn progress(&self) -> Vec<Progress> {
+        let mut progress = self.replica.progress();
+        for known in progress.iter_mut().filter(|known| known.id != self.id) {
+            let heard = self.peers.get(&known.id).and_then(|peer| peer.heard_at);
+            known.active = heard.is_some_and(|heard| self.ticks <= heard + self.election_ticks);
+        }
+        progress
+    }
+
     /// To whom it would hand over if it had to go now.
     pub fn successor(&self) -> Option<MemberId> {
-        let progress = self.replica.progress();
+        let progress = self.progress();
         let fit =
             |voter: &&Voter| voter.id != self.id && voter.priority > 0 && progress.iter().any(|known| known.id == voter.id && known.active && known.voter);
         let matched = |voter: &Voter| progress.iter().find(|known| known.id == voter.id).map_or(0, |known| known.matched);
@@ -641,7 +666,7 @@ impl Node {
         // What was asked for has come to nothing.
         self.insist(true);
         if self.ticks.is_multiple_of(HANDBACK_TICKS)
-            && let Some(to) = self.handback.choose(self.id, &self.voters, &self.replica.progress(), self.replica.commit_index(), self.ticks)
+            && let Some(to) = self.handback.choose(self.id, &self.voters, &self.progress(), self.replica.commit_index(), self.ticks)
         {
             self.replica.transfer(to);
         }

@@ -182,6 +182,8 @@ pub struct Replica {
     standing: Standing,
     /// The hard state has moved since it was last written, its commit index at least.
     commit_behind: bool,
+    /// A whole state has come and is not applied yet: what was before it is gone, and who stands there cannot campaign.
+    installing: Option<u64>,
 }
 
 struct Writing {
@@ -226,15 +228,15 @@ impl Replica {
         let chance = options.seed ^ (u64::from(options.id) << 56);
         let node = RawNode::new(&config, Cache::new(journal), &slog::Logger::root(slog::Discard, slog::o!())).map_err(|error| library(&error))?;
         let standing = Standing { role: Role::Follower, leader: None, term: node.raft.term };
-        let mut replica = Self { node, options, chance, writing: VecDeque::new(), promised: Vec::new(), standing, commit_behind: false };
+        let mut replica = Self { node, options, chance, writing: VecDeque::new(), promised: Vec::new(), standing, commit_behind: false, installing: None };
         replica.draw();
         Ok(replica)
     }
 
     /// One tick has passed.
     pub fn tick(&mut self) {
-        if self.options.priority == 0 && self.node.raft.state != StateRole::Leader {
-            // It never campaigns; but its lease runs out like any other.
+        if (self.options.priority == 0 || self.installing.is_some()) && self.node.raft.state != StateRole::Leader {
+            // It does not campaign; but its lease runs out like any other.
             self.node.raft.election_elapsed = (self.node.raft.election_elapsed + 1).min(self.options.election_ticks);
             return;
         }
@@ -258,6 +260,9 @@ impl Replica {
         }
         // Whoever is told to lead by the one who does is not refused for its priority.
         let is_told_to_lead = message.get_msg_type() == MessageType::MsgTimeoutNow;
+        if is_told_to_lead && (self.installing.is_some() || self.options.priority == 0) {
+            return Ok(());
+        }
         if is_told_to_lead {
             self.node.set_priority(i64::from(u8::MAX));
         }
@@ -353,6 +358,10 @@ impl Replica {
 
     /// All up to that index has been applied.
     pub fn applied(&mut self, index: u64) {
+        if self.installing.is_some_and(|installing| index < installing) {
+            return;
+        }
+        self.installing = None;
         if index > self.node.raft.raft_log.applied {
             self.node.advance_apply_to(index);
         }
@@ -518,6 +527,7 @@ impl Replica {
         let install = (!ready.snapshot().is_empty()).then(|| ready.snapshot().get_metadata().index);
         if install.is_some() {
             self.node.mut_store().install(ready.snapshot().get_metadata());
+            self.installing = install;
         }
         let must_write = ready.must_sync();
         if let Some(hard) = ready.hs() {

@@ -355,6 +355,10 @@ impl DiskFile for Handle {
             taken = taken.min(*left as usize);
             *left -= taken as u64;
         }
+        if taken < buf.len() {
+            // What is cut short ends with a whole sector.
+            taken -= ((offset as usize + taken) % SECTOR).min(taken);
+        }
         let file = &mut state.files[self.id];
         let (from, end) = (offset as usize, offset as usize + taken);
         if file.current.len() < end {
