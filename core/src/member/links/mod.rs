@@ -21,6 +21,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::LINK_FRAME_BYTES_MAX;
@@ -193,8 +195,7 @@ impl Links {
             threads: Mutex::default(),
         });
         runtime.spawn(accept::run(shared.clone(), listener));
-        let links =
-            Links { shared, dialling: Mutex::default(), runtime: Mutex::new(Some(runtime)), address, number, generation: folkmoot_sys::generation() };
+        let links = Links { shared, dialling: Mutex::default(), runtime: Mutex::new(Some(runtime)), address, number, generation: folkmoot_sys::generation() };
         links.set_peers(options.peers);
         Ok(links)
     }
@@ -297,9 +298,8 @@ impl Drop for Links {
 
 fn runtime(number: u64) -> Result<Runtime> {
     let failed = |why: String| Error::new(ErrorKind::SystemError, format!("threads fm-peers cannot start: {why}"));
-    let build = move || {
-        Builder::new_multi_thread().worker_threads(2).thread_name("fm-peers").on_thread_start(move || THREAD_OF.set(number)).enable_all().build()
-    };
+    let build =
+        move || Builder::new_multi_thread().worker_threads(2).thread_name("fm-peers").on_thread_start(move || THREAD_OF.set(number)).enable_all().build();
     // Threads inherit from the one that starts them that no signal reaches them.
     let built = folkmoot_sys::spawn("fm-peers", build).map_err(|error| failed(error.to_string()))?;
     built.join().map_err(|_| failed("a bug".into()))?.map_err(|error| failed(error.to_string()))

@@ -31,11 +31,10 @@ pub(super) struct Tls {
 struct Current {
     seen: Vec<Option<Mark>>,
     looked: Instant,
-    both: Both,
+    both: Arc<Both>,
 }
 
-#[derive(Clone)]
-struct Both {
+pub(super) struct Both {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
@@ -56,17 +55,18 @@ impl Tls {
     }
 
     pub fn acceptor(&self) -> TlsAcceptor {
-        self.now().server.into()
+        self.now_at(Instant::now()).server.clone().into()
     }
 
     pub fn connector(&self) -> TlsConnector {
-        self.now().client.into()
+        self.now_at(Instant::now()).client.clone().into()
     }
 
-    fn now(&self) -> Both {
+    /// What to use for a connection made now: the files as they are, if they are good.
+    pub fn now_at(&self, now: Instant) -> Arc<Both> {
         let mut current = self.current.lock();
-        if current.looked.elapsed() >= LOOK_EVERY {
-            current.looked = Instant::now();
+        if now.saturating_duration_since(current.looked) >= LOOK_EVERY {
+            current.looked = now;
             // Marked before they are read: what changes meanwhile is seen next time.
             let seen = marks(self.files.all());
             if seen != current.seen {
@@ -97,7 +97,7 @@ pub(super) fn names(certificate: &CertificateDer<'_>, id: MemberId) -> bool {
     ParsedCertificate::try_from(certificate).is_ok_and(|parsed| name(id).is_ok_and(|name| rustls::client::verify_server_name(&parsed, &name).is_ok()))
 }
 
-fn load(files: &LinkTls) -> Result<Both> {
+fn load(files: &LinkTls) -> Result<Arc<Both>> {
     if files.all().any(|path| path.as_os_str().is_empty()) {
         return Err(Error::new(
             ErrorKind::BadArguments,
@@ -131,5 +131,5 @@ fn load(files: &LinkTls) -> Result<Both> {
         .with_client_auth_cert(chain, key)
         .map_err(unfit)?;
     client.resumption = Resumption::disabled();
-    Ok(Both { server: Arc::new(server), client: Arc::new(client) })
+    Ok(Arc::new(Both { server: Arc::new(server), client: Arc::new(client) }))
 }
