@@ -62,6 +62,8 @@ impl Refusal {
             4 => "it does not know this member",
             5 => "the certificate shown is not this member's",
             6 => "it does not understand what the connection is for",
+            // The first byte of an alert.
+            0x15 => "it wants TLS",
             _ => "it gives a reason that this version does not know",
         }
     }

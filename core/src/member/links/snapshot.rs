@@ -162,10 +162,13 @@ async fn receive(shared: &Shared, stream: &mut BufReader<Stream>, peer: &Peer, h
         // What is there already, up to a batch.
         while end.is_none() && batch.len() < BATCH_BYTES && (records.is_empty() || !stream.buffer().is_empty()) {
             let start = batch.len();
-            match timeout(SILENT, frame::read(stream, SNAPSHOT_FRAME_BYTES_MAX, &mut batch)).await.map_err(|late| lost(late.into()))?.map_err(lost)? {
-                Frame::Whole => records.push(start..batch.len()),
-                Frame::End(records, checksum) => end = Some((records, checksum)),
-                Frame::TooLong(length) => return Err(Error::new(ErrorKind::LimitExceeded, format!("a record of {length} bytes"))),
+            let read = timeout(SILENT, frame::read(stream, SNAPSHOT_FRAME_BYTES_MAX, &mut batch)).await;
+            match read.unwrap_or_else(|late| Err(late.into())) {
+                Ok(Frame::Whole) => records.push(start..batch.len()),
+                Ok(Frame::End(records, checksum)) => end = Some(Ok((records, checksum))),
+                Ok(Frame::TooLong(length)) => end = Some(Err(Error::new(ErrorKind::LimitExceeded, format!("a record of {length} bytes")))),
+                // After what came before it.
+                Err(error) => end = Some(Err(lost(error))),
             }
         }
         // Loading takes its time; the heartbeats go on elsewhere.
@@ -178,7 +181,7 @@ async fn receive(shared: &Shared, stream: &mut BufReader<Stream>, peer: &Peer, h
             })
         })?;
         if let Some(end) = end {
-            return Ok(end == (count, crc));
+            return Ok(end? == (count, crc));
         }
     }
 }
