@@ -417,23 +417,13 @@ fn a_snapshot_is_made_no_faster_than_it_is_taken() {
 #[test]
 fn nothing_is_told_once_closed() {
     let ((one, of_one), (two, of_two)) = two();
-    let (made, first) = mpsc::channel();
-    one.send_snapshot(
-        2,
-        vec![],
-        Box::new(move |out| {
-            loop {
-                out(&[1; 10_000])?;
-                let _ = made.send(());
-            }
-        }),
-    );
-    first.recv().unwrap();
+    one.send_snapshot(2, b"endless".to_vec(), Box::new(|out| (0..).try_for_each(|_: u64| out(&[1; 10_000]))));
+    until(&of_two, &Told::Begins(1, b"endless".to_vec()));
     two.send(1, vec![1; 1 << 20]);
     one.close();
     of_one.try_iter().for_each(drop);
     assert_eq!(of_one.try_recv().unwrap_err(), mpsc::TryRecvError::Disconnected, "who was told is let go of");
-    assert!(!one.send(2, vec![1]) || one.shared.tell(|_| ()).is_none());
+    assert!(one.shared.tell(|_| ()).is_none());
     until(&of_two, &Told::Ends(1, false));
     one.close();
 }
