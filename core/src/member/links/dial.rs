@@ -32,11 +32,14 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, after: Option<Join
     let mut again = AGAIN_FIRST;
     let mut said = None;
     while !peer.is_gone() {
-        // What breaks from here on breaks this connection: one that broke before is known to be dead.
-        let breaks = peer.breaks();
-        match connect(&shared, &peer, Kind::Messages).await {
+        let address = peer.address.lock().clone();
+        match connect(&shared, &peer, &address, Kind::Messages).await {
+            // It has moved meanwhile.
+            Ok(_) if *peer.address.lock() != address => continue,
             Ok(mut stream) => {
                 (again, said) = (AGAIN_FIRST, None);
+                // What breaks from here on breaks this connection; what broke before was of one that is known to be dead.
+                let breaks = peer.breaks();
                 peer.open(true);
                 shared.tell(|told| told.link(peer.id, true));
                 let ended = carry(&mut stream, &peer, breaks).await;
@@ -66,11 +69,10 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, after: Option<Join
 ///
 /// # Errors
 /// `ConnectionLoss`: nobody answers there (yet). Anything else is for someone to see to.
-pub(super) async fn connect(shared: &Shared, peer: &Peer, kind: Kind) -> Result<Stream> {
-    let address = peer.address.lock().clone();
+pub(super) async fn connect(shared: &Shared, peer: &Peer, address: &str, kind: Kind) -> Result<Stream> {
     let lost = |error: std::io::Error| Error::new(ErrorKind::ConnectionLoss, format!("{address}: {error}"));
     let connecting = async {
-        let socket = reach(shared, &address).await?;
+        let socket = reach(shared, address).await?;
         let mut stream = Stream::new(socket, if kind == Kind::Messages { STALLED } else { SILENT }).map_err(lost)?;
         if let Some(tls) = &shared.tls {
             // What TLS refuses is no matter of time.

@@ -163,6 +163,12 @@ impl Peer {
         self.until(|state| state.incoming != number || state.gone).await;
     }
 
+    /// Until no connection from there is listened to.
+    #[cfg(test)]
+    pub async fn silent(&self) {
+        self.until(|state| state.incoming == 0).await;
+    }
+
     /// Until it is no member any more.
     pub async fn gone(&self) {
         self.until(|state| state.gone).await;

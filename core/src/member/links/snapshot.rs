@@ -56,7 +56,8 @@ async fn transfer(shared: &Shared, peer: &Peer, about: Vec<u8>, records: Records
     let lost = |error: std::io::Error| Error::new(ErrorKind::ConnectionLoss, format!("member {}: {error}", peer.id));
     let broken_off = || Error::new(ErrorKind::ConnectionLoss, format!("member {} has broken it off", peer.id));
     fits(&about, LINK_FRAME_BYTES_MAX)?;
-    let stream = connect(shared, peer, Kind::Snapshot).await?;
+    let address = peer.address.lock().clone();
+    let stream = connect(shared, peer, &address, Kind::Snapshot).await?;
     let (mut reading, mut writing) = tokio::io::split(stream);
     // Dropped when this ends, however it does: then no more is made.
     let (put, mut made) = mpsc::channel(BATCHES_AHEAD);

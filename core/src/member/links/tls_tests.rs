@@ -47,7 +47,7 @@ fn member(id: MemberId, tls: LinkTls) -> (Links, mpsc::Receiver<Told>) {
 
 fn dial(links: &Links, to: MemberId, at: SocketAddr) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(dial::connect(&links.shared, &Peer::new(to, at.to_string()), Kind::Messages)).map(drop)
+    runtime.block_on(dial::connect(&links.shared, &Peer::new(to, String::new()), &at.to_string(), Kind::Messages)).map(drop)
 }
 
 #[test]
