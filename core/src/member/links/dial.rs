@@ -33,13 +33,14 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, after: Option<Join
     let mut said = None;
     while !peer.is_gone() {
         let address = peer.address.lock().clone();
-        match connect(&shared, &peer, &address, Kind::Messages).await {
+        let connected = connect(&shared, &peer, &address, Kind::Messages).await;
+        // What breaks from here on breaks this connection; what broke before was of one that is known to be dead.
+        let breaks = peer.breaks();
+        match connected {
             // It has moved meanwhile.
             Ok(_) if *peer.address.lock() != address => continue,
             Ok(mut stream) => {
                 (again, said) = (AGAIN_FIRST, None);
-                // What breaks from here on breaks this connection; what broke before was of one that is known to be dead.
-                let breaks = peer.breaks();
                 peer.open(true);
                 shared.tell(|told| told.link(peer.id, true));
                 let ended = carry(&mut stream, &peer, breaks).await;
