@@ -3,6 +3,7 @@
 //! Codes above -1000 are ZooKeeper's own numbers; ours are -1000 and below and never reach the
 //! ZooKeeper wire. Once given, a number is never used again.
 
+use crate::ids::SessionId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -121,6 +122,9 @@ kinds! {
 pub struct Error {
     kind: ErrorKind,
     context: String,
+    /// Which write it is about. Not kept: whoever reads it again has asked by that number.
+    #[serde(skip)]
+    write: Option<(SessionId, u64)>,
 }
 
 /// What the whole crate returns.
@@ -129,7 +133,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error of `kind`; `context` names the thing and the values that disagree.
     pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
-        Self { kind, context: context.into() }
+        Self { kind, context: context.into(), write: None }
+    }
+
+    /// The same, about write `number` of a session.
+    pub fn about_write(self, session: SessionId, number: u64) -> Self {
+        Self { write: Some((session, number)), ..self }
+    }
+
+    /// With `OutcomeUnknown`: the session and the number of its write, to ask `Member::outcome` about later, in another life of the
+    /// process too.
+    pub fn write(&self) -> Option<(SessionId, u64)> {
+        self.write
     }
 
     /// What a program acts on.

@@ -119,3 +119,11 @@ pub const HEARTBEAT_TICKS: usize = 5;
 pub const BAND_TICKS: usize = 3;
 /// Members of an ensemble whose votes count: each more makes every write dearer.
 pub const MEMBERS_VOTING_MAX: usize = 9;
+/// Bytes of a message between members: an append of [`APPEND_BYTES_MAX`] and one entry more, each as large as it may be.
+pub const LINK_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of messages that wait to be sent to one member; more are dropped, and sent again by those who miss them.
+pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one record of a snapshot on its way.
+pub const SNAPSHOT_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Connections to a member's own door that have not said who they are yet.
+pub const LINK_STRANGERS_MAX: u64 = 64;

@@ -11,7 +11,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::limits::{IN_FLIGHT_MAX, MULTI_OPS_MAX, MULTI_READ_BYTES_MAX, OUTCOMES_KEPT_MS, SESSIONS_MAX};
-use crate::request::{Change, Identity, Reply, Request, Requester};
+use crate::request::{Change, Identity, Outcome, Reply, Request, Requester};
 use crate::tree::{Context, Frozen, Part, Transaction, Tree};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -186,15 +186,21 @@ impl Machine {
         Passwords(self.secret)
     }
 
-    /// How write `number` of a session ended; none if it never came, or its reply is not kept any more.
-    pub fn outcome(&self, session: SessionId, number: u64) -> Option<&Result<Reply>> {
-        let find = |replies: &'_ Replies| replies.iter().position(|(other, _)| *other == number);
-        if let Some(record) = self.sessions.get(&session) {
-            return find(&record.replies).map(|at| &record.replies[at].1);
+    /// What became of write `number` of a session.
+    pub fn outcome(&self, session: SessionId, number: u64) -> Outcome {
+        let (last, replies, is_over) = match self.sessions.get(&session) {
+            Some(record) => (record.number, &record.replies, false),
+            None => match self.departed_until.get(&session).and_then(|due| self.departed.get(&(*due, session))) {
+                Some((last, replies)) => (*last, replies, true),
+                None => return Outcome::Forgotten,
+            },
+        };
+        match replies.iter().find(|(other, _)| *other == number) {
+            Some((_, reply)) => Outcome::Done(reply.clone()),
+            None if number <= last => Outcome::Forgotten,
+            None if is_over => Outcome::Never,
+            None => Outcome::Pending,
         }
-        let due = self.departed_until.get(&session)?;
-        let (_, replies) = self.departed.get(&(*due, session))?;
-        find(replies).map(|at| &replies[at].1)
     }
 
     /// Applies the next entry.
@@ -276,8 +282,9 @@ impl Machine {
         let mut transaction = Transaction::new(&mut self.tree, &with, false);
         transaction.remove_ephemerals(session.0);
         *changes = transaction.commit();
-        // Of a session that moved nobody asks: its writes are numbered anew each time.
-        if !record.replies.is_empty() && record.attachment == 0 {
+        // One that has never written has nothing to be asked about, unless its first write was lost on the way here. Of one that
+        // moved nobody asks: its writes are numbered anew each time.
+        if record.attachment == 0 && (!record.replies.is_empty() || record.in_process) {
             self.depart(time_ms.saturating_add(OUTCOMES_KEPT_MS), session, (record.number, record.replies));
         }
         while let Some((&(due, session), _)) = self.departed.first_key_value() {
@@ -302,10 +309,10 @@ impl Machine {
     fn write(&mut self, write: &Write, changes: &mut Vec<Change>) -> Result<Reply> {
         let Some(record) = self.sessions.get_mut(&write.session) else {
             if write.attachment == 0
-                && let Some(reply) = self.outcome(write.session, write.number)
+                && let Outcome::Done(reply) = self.outcome(write.session, write.number)
             {
                 // It comes a second time, and its session ended in between.
-                return reply.clone();
+                return reply;
             }
             self.zxid = self.zxid.next();
             return Err(expired(write.session));

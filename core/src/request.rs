@@ -337,3 +337,16 @@ pub struct Requester {
     /// What it has shown, `ip` and `super` included.
     pub identities: Arc<[Identity]>,
 }
+
+/// What became of a write whose answer did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was carried out, or refused, as this says.
+    Done(crate::Result<Reply>),
+    /// It was not carried out and never will be: its session is over.
+    Never,
+    /// It has not been carried out here yet, and may still be.
+    Pending,
+    /// It was answered at the time, or its session ended more than ten minutes ago, or there was none: nothing is known any more.
+    Forgotten,
+}

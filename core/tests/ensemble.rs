@@ -48,3 +48,50 @@ fn a_directory_of_one_member_alone_becomes_the_first_of_an_ensemble() {
     assert_eq!(session.get_blocking("/kept", false).unwrap().0.as_deref(), Some(&b"x"[..]));
     session.create_blocking("/more", b"", CreateMode::Persistent).unwrap();
 }
+
+struct Three {
+    directories: Vec<tempfile::TempDir>,
+    addresses: Vec<String>,
+    members: Vec<Option<Member>>,
+}
+
+impl Three {
+    fn open() -> Three {
+        let mut three =
+            Three { directories: (0..3).map(|_| tempfile::tempdir().unwrap()).collect(), addresses: (0..3).map(|_| address()).collect(), members: Vec::new() };
+        three.members = (0..3).map(|at| Some(three.start(at))).collect();
+        three
+    }
+
+    fn start(&self, at: usize) -> Member {
+        let target = target(self.directories[at].path(), at as u8 + 1, &self.addresses);
+        Member::open(&format!("{target}&priority={}", 10 * (at + 1))).unwrap()
+    }
+
+    fn member(&self, at: usize) -> &Member {
+        self.members[at].as_ref().unwrap()
+    }
+}
+
+#[test]
+fn three_members_agree_and_one_may_go() {
+    let mut three = Three::open();
+    let sessions: Vec<_> = (0..3).map(|at| three.member(at).session(SessionOptions::default()).unwrap()).collect();
+    sessions[0].create_blocking("/a", b"0", CreateMode::Persistent).unwrap();
+    for round in 0..30 {
+        let (writer, reader) = (&sessions[round % 3], &sessions[(round + 1) % 3]);
+        let value = round.to_string();
+        writer.set_blocking("/a", value.as_bytes(), -1).unwrap();
+        reader.sync_blocking("/a").unwrap();
+        assert_eq!(reader.get_blocking("/a", false).unwrap().0.as_deref(), Some(value.as_bytes()));
+    }
+    sessions[2].create_blocking("/a/ephemeral", b"", CreateMode::Ephemeral).unwrap();
+    three.members[2].take().unwrap().close().unwrap();
+    sessions[0].set_blocking("/a", b"two are enough", -1).unwrap();
+    sessions[0].sync_blocking("/a").unwrap();
+    assert_eq!(sessions[0].exists_blocking("/a/ephemeral", false).unwrap(), None, "its session was closed with its member");
+    three.members[2] = Some(three.start(2));
+    let again = three.member(2).session(SessionOptions::default()).unwrap();
+    again.sync_blocking("/a").unwrap();
+    assert_eq!(again.get_blocking("/a", false).unwrap().0.as_deref(), Some(&b"two are enough"[..]));
+}

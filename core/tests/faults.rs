@@ -7,7 +7,8 @@ use folkmoot::error::ErrorKind;
 use folkmoot::limits::{EVENTS_MAX, IN_FLIGHT_MAX, QUEUE_BYTES_MAX, QUEUE_MAX};
 use folkmoot::log::SimulatedDisk;
 use folkmoot::member::Call;
-use folkmoot::request::{Acl, CreateMode, EventKind, Request, SessionState, WatchMode};
+use folkmoot::ids::SessionId;
+use folkmoot::request::{Acl, CreateMode, EventKind, Outcome, Request, SessionState, WatchMode};
 use folkmoot::{Error, Heartbeat, Member, Session, SessionOptions};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -51,6 +52,48 @@ fn hold(session: &Session) -> mpsc::Sender<()> {
     );
     is_inside.recv_timeout(LONG).expect("the completion runs");
     release
+}
+
+#[test]
+fn what_became_of_a_write_can_be_asked_after_the_disk_has_failed_under_it() {
+    let (mut done, mut never) = (0, 0);
+    for seed in 0..40 {
+        let disk = SimulatedDisk::new(seed);
+        let member = open(&disk);
+        let session = auto(&member);
+        session.create_blocking("/a", b"0", CreateMode::Persistent).expect("/a");
+        disk.fail_sync(0);
+        let lost = session.set_blocking("/a", b"1", 0).expect_err("the disk failed under it");
+        assert_eq!(lost.kind(), ErrorKind::OutcomeUnknown);
+        let (id, number) = lost.write().expect("it says which write");
+        assert_eq!((id, number), (session.id(), 2));
+        assert!(matches!(member.outcome(id, 1).expect("asked"), Outcome::Done(Ok(_))), "kept until the next write says that it has arrived");
+        assert_eq!(member.outcome(id, number).expect("asked"), Outcome::Pending, "not known before it is opened again");
+        drop((session, member));
+        let member = open(&disk.crash());
+        let outcome = member.outcome(id, number).expect("asked");
+        let value = auto(&member).get_blocking("/a", false).expect("/a").0;
+        match outcome {
+            Outcome::Done(Ok(_)) => {
+                assert_eq!(value.as_deref(), Some(&b"1"[..]));
+                done += 1;
+            }
+            Outcome::Never => {
+                assert_eq!(value.as_deref(), Some(&b"0"[..]));
+                never += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(member.outcome(SessionId(77), 1).expect("asked"), Outcome::Forgotten);
+        // It can be asked for ten minutes.
+        member.advance(599_000).expect("time passes");
+        auto(&member).close_blocking().expect("closed");
+        assert_eq!(member.outcome(id, number).expect("asked"), outcome);
+        member.advance(2_000).expect("time passes");
+        auto(&member).close_blocking().expect("closed");
+        assert_eq!(member.outcome(id, number).expect("asked"), Outcome::Forgotten);
+    }
+    assert!(done > 0 && never > 0, "{done} were on the disk, {never} were not");
 }
 
 #[test]

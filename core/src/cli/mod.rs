@@ -24,6 +24,10 @@ folkmoot serve [--data DIR | --memory] [--listen HOST:PORT] [--admin HOST:PORT] 
     --admin HOST:PORT   where the admin commands are answered, on loopback; nowhere if not said
     --config FILE       a zoo.cfg of ZooKeeper; what stands here besides goes before it
     --jaas FILE         a JAAS file, whose Server section names the users of SASL DIGEST-MD5
+    --id N              which member of an ensemble this is; with server.N in a --config, what its file myid says
+    --peer N=HOST:PORT  a member and where the others reach it, this one too; once for each
+    --priority P        how much this member should lead, 0 (never) to 255; 1 if nothing is said
+    --open-peers        members speak to each other without TLS where others can listen in
     Prints `ready HOST:PORT` once clients are answered.
 
 folkmoot bench OP --servers HOST:PORT,... [options]

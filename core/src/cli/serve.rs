@@ -21,6 +21,18 @@ const LISTEN: &str = "127.0.0.1:2181";
 pub(super) enum Ground {
     Memory,
     Directory(PathBuf),
+    Member(PathBuf, Part),
+}
+
+/// Its part in an ensemble.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    id: u8,
+    priority: Option<u8>,
+    /// All members and where they reach each other, itself too.
+    peers: Vec<(u8, String)>,
+    /// Without TLS even where others can listen in.
+    open: bool,
 }
 
 /// A server that answers clients.
@@ -75,12 +87,22 @@ impl Running for Server {
 
 /// The member's target in words.
 fn target(ground: &Ground, config: &ServeConfig) -> Result<String> {
+    let named = |directory: &Path| match directory.to_str().filter(|directory| !directory.contains('?')) {
+        Some(directory) => Ok(directory.to_owned()),
+        None => Err(Error::new(ErrorKind::BadArguments, format!("{}: the directory's name has to be UTF-8 without ?", directory.display()))),
+    };
     let mut target = match ground {
         Ground::Memory => "memory:?".to_owned(),
-        Ground::Directory(directory) => match directory.to_str().filter(|directory| !directory.contains('?')) {
-            Some(directory) => format!("file:{directory}?"),
-            None => return Err(Error::new(ErrorKind::BadArguments, format!("{}: the directory's name has to be UTF-8 without ?", directory.display()))),
-        },
+        Ground::Directory(directory) => format!("file:{}?", named(directory)?),
+        Ground::Member(directory, part) => {
+            let mut target = format!("ensemble:{}?id={}&", named(directory)?, part.id);
+            part.peers.iter().for_each(|(id, address)| target.push_str(&format!("peer={id}={address}&")));
+            part.priority.iter().for_each(|priority| target.push_str(&format!("priority={priority}&")));
+            if part.open {
+                target.push_str("peers=open&");
+            }
+            target
+        }
     };
     if config.enforce_quota {
         target.push_str("quota=enforced&");
@@ -160,6 +182,7 @@ impl Stop for Signals {
 /// What to serve, from the arguments and the files they name.
 fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<(Ground, ServeConfig), Failure> {
     let (mut data, mut memory, mut listen, mut admin, mut file, mut users) = (None, false, None, None, None, None);
+    let (mut part, mut id) = (Part::default(), None);
     while let Some(argument) = args.next()? {
         match argument {
             Long("data") => data = Some(PathBuf::from(args.value()?)),
@@ -167,6 +190,13 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
             Long("listen") => listen = Some(address(args.value()?.string()?, "--listen")?),
             Long("admin") => admin = Some(address(args.value()?.string()?, "--admin")?),
             Long("config") => file = Some(PathBuf::from(args.value()?)),
+            Long("id") => id = Some(member(&args.value()?.string()?, "--id")?),
+            Long("peer") => part.peers.push(peer(&args.value()?.string()?)?),
+            Long("priority") => {
+                let text = args.value()?.string()?;
+                part.priority = Some(text.parse().map_err(|_| Failure::Usage(format!("--priority {text}: it is a number from 0 to 255")))?);
+            }
+            Long("open-peers") => part.open = true,
             Long("jaas") => users = Some(PathBuf::from(args.value()?)),
             argument => return Err(argument.unexpected().into()),
         }
@@ -186,14 +216,37 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
     };
     config.client = listen.or(config.client);
     config.admin = admin.or(config.admin);
-    if config.client.is_none() && config.secure.is_none() {
-        return Err(Failure::Usage("no clientPort and no secureClientPort: --listen HOST:PORT".into()));
-    }
     if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.is_loopback()) {
         return Err(Failure::Usage(format!("--admin {admin}: the admin commands ask nobody who they are, and are answered on loopback only")));
     }
     if let Some(file) = users {
         config.options.sasl_users.extend(jaas::users(&file.display().to_string(), &read_settings(&file)?, jaas::SECTION)?);
+    }
+    let directory = data.clone().or_else(|| config.data_dir.clone()).filter(|_| !memory);
+    if part.peers.is_empty() && !config.servers.is_empty() && !memory {
+        part.peers = config.servers.iter().map(|server| (server.id, server.peer())).collect();
+        let directory = directory.as_deref().ok_or_else(|| Failure::Usage("where is the tree kept? --data DIR".into()))?;
+        id = id.map_or_else(|| myid(directory).map(Some), |id| Ok(Some(id)))?;
+        let own = config.servers.iter().find(|server| Some(server.id) == id).and_then(|server| server.client.clone());
+        config.client = config.client.or(own);
+    }
+    if config.client.is_none() && config.secure.is_none() {
+        return Err(Failure::Usage("no clientPort and no secureClientPort: --listen HOST:PORT".into()));
+    }
+    if !part.peers.is_empty() {
+        let directory = directory.ok_or_else(|| Failure::Usage("a member of an ensemble keeps its log in a directory: --data DIR".into()))?;
+        part.id = id.ok_or_else(|| Failure::Usage("which of the members is this? --id N".into()))?;
+        if !part.peers.iter().any(|(id, _)| *id == part.id) {
+            return Err(Failure::Usage(format!("none of the members is {}", part.id)));
+        }
+        if part.peers.len().is_multiple_of(2) {
+            let (count, more) = (part.peers.len(), part.peers.len() / 2 + 1);
+            writeln!(err, "warning: of {count} members {more} have to be there, which is no better than {} would be", count - 1).map_err(broken)?;
+        }
+        return Ok((Ground::Member(directory, part), config));
+    }
+    if id.is_some() || part.priority.is_some() {
+        return Err(Failure::Usage("--id and --priority are for members of an ensemble, which --peer N=HOST:PORT names".into()));
     }
     let ground = match (data, memory) {
         (Some(_), true) => return Err(Failure::Usage("either --data or --memory".into())),
@@ -205,6 +258,26 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
         },
     };
     Ok((ground, config))
+}
+
+fn member(text: &str, option: &str) -> std::result::Result<u8, Failure> {
+    text.parse().ok().filter(|id| *id > 0).ok_or_else(|| Failure::Usage(format!("{option} {text}: members are numbered from 1 to 255")))
+}
+
+fn peer(text: &str) -> std::result::Result<(u8, String), Failure> {
+    let bad = || Failure::Usage(format!("--peer {text}: it is N=HOST:PORT, such as 2=10.0.0.2:2888"));
+    let (id, address) = text.split_once('=').ok_or_else(bad)?;
+    let address = Address::parse(address).filter(|address| address.host.is_some()).ok_or_else(bad)?;
+    Ok((member(id, "--peer")?, address.to_string()))
+}
+
+/// The number of this member, as ZooKeeper keeps it.
+fn myid(directory: &Path) -> std::result::Result<u8, Failure> {
+    let file = directory.join("myid");
+    let bytes = read_settings(&file)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let bad = || Failure::Usage(format!("{}: it is the number of this member, 1 to 255", file.display()));
+    text.trim().parse().ok().filter(|id| *id > 0).ok_or_else(bad)
 }
 
 fn address(text: String, option: &str) -> std::result::Result<Address, Failure> {
@@ -254,6 +327,12 @@ mod tests {
             (&["--memory", "--admin", "0.0.0.0:1"], "loopback"),
             (&["--config", "/no/such/file"], "/no/such/file"),
             (&["--memory", "--jaas", "/no/such/file"], "/no/such/file"),
+            (&["--memory", "--id", "1", "--peer", "1=h:1"], "directory"),
+            (&["--data", "d", "--peer", "1=h:1"], "--id"),
+            (&["--data", "d", "--id", "2", "--peer", "1=h:1"], "none of the members is 2"),
+            (&["--data", "d", "--id", "2"], "--peer"),
+            (&["--data", "d", "--id", "0"], "255"),
+            (&["--data", "d", "--peer", "1=:1"], "N=HOST:PORT"),
         ] {
             let refused = settled(args).0.unwrap_err();
             assert!(refused.contains(words), "{refused}");
@@ -284,6 +363,24 @@ mod tests {
         assert_eq!((ground, config.client.unwrap().to_string()), (Ground::Memory, "127.0.0.1:1".into()));
         let portless = path("portless.cfg", "dataDir=/d");
         assert!(settled(&["--config", &portless]).0.unwrap_err().contains("clientPort"));
+    }
+
+    #[test]
+    fn a_member_of_an_ensemble() {
+        let (ground, _) = settled(&["--data", "/d", "--id", "2", "--priority", "7", "--peer", "1=a:1", "--peer", "2=b:2", "--peer", "3=[::1]:3"]).0.unwrap();
+        let config = parse("", b"").unwrap();
+        assert_eq!(target(&ground, &config).unwrap(), "ensemble:/d?id=2&peer=1=a:1&peer=2=b:2&peer=3=[::1]:3&priority=7");
+        let directory = tempfile::tempdir().unwrap();
+        let zoo = directory.path().join("zoo.cfg");
+        std::fs::write(&zoo, format!("dataDir={}\nserver.1=a:1:2;3\nserver.2=b:1:2;4", directory.path().display())).unwrap();
+        let zoo = zoo.to_str().unwrap();
+        assert!(settled(&["--config", zoo]).0.unwrap_err().contains("myid"));
+        std::fs::write(directory.path().join("myid"), "2\n").unwrap();
+        let (settled_, err) = settled(&["--config", zoo]);
+        let (ground, config) = settled_.unwrap();
+        assert_eq!(config.client.as_ref().unwrap().to_string(), "*:4");
+        assert_eq!(target(&ground, &config).unwrap(), format!("ensemble:{}?id=2&peer=1=a:1&peer=2=b:1", directory.path().display()));
+        assert!(err.contains("of 2 members 2 have to be there"), "{err}");
     }
 
     #[test]

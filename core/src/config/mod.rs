@@ -42,6 +42,8 @@ pub struct ServeConfig {
     pub snapshot_bytes: Option<u64>,
     /// Whether hard quotas refuse writes.
     pub enforce_quota: bool,
+    /// The members that the file names, by number; empty for a server that serves alone.
+    pub servers: Vec<Server>,
     /// The keys that change nothing here.
     pub ignored: Vec<Ignored>,
 }
@@ -50,6 +52,58 @@ impl ServeConfig {
     /// The settings of the listener on `secure`.
     pub fn secure_options(&self) -> Options {
         Options { tls: self.secure_tls.clone(), ..self.options.clone() }
+    }
+}
+
+/// A member of an ensemble, as `server.N=host:port:port:role;clientPort` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its number, 1 to 255.
+    pub id: u8,
+    /// Where the others reach it.
+    pub host: String,
+    /// At which port: ZooKeeper's first one. The second, for elections, is not needed.
+    pub port: u16,
+    /// Where clients reach it, if that is said.
+    pub client: Option<Address>,
+}
+
+impl Server {
+    /// Reads what stands behind `server.N=`.
+    ///
+    /// # Errors
+    /// What would be allowed.
+    pub fn parse(id: &str, value: &str) -> Result<Server, String> {
+        let id = id.parse().ok().filter(|id| *id > 0).ok_or("a number of a member from 1 to 255")?;
+        let (peers, client) = value.split_once(';').map_or((value, None), |(peers, client)| (peers, Some(client)));
+        let client = match client.map(str::trim).filter(|client| !client.is_empty()) {
+            None => None,
+            Some(client) if client.contains(':') => Some(Address::parse(client).ok_or("behind the ; a clientPort, or address:clientPort")?),
+            Some(port) => Some(Address { host: None, port: port.parse().map_err(|_| "behind the ; a clientPort, or address:clientPort")? }),
+        };
+        let rest = |text: &str| -> Option<(String, u16)> {
+            let (host, ports) = match text.strip_prefix('[') {
+                Some(text) => text.split_once("]:")?,
+                None => text.split_once(':')?,
+            };
+            let mut ports = ports.split(':');
+            let port = ports.next()?.trim().parse().ok()?;
+            let _: u16 = ports.next()?.trim().parse().ok()?;
+            match ports.next().map(str::trim) {
+                None | Some("participant") if ports.next().is_none() && !host.is_empty() => Some((host.trim().to_owned(), port)),
+                _ => None,
+            }
+        };
+        if peers.contains('|') {
+            return Err("one address of a member".into());
+        }
+        let (host, port) = rest(peers).ok_or("host:port:port, with :participant and ;clientPort if need be; there are no observers yet")?;
+        Ok(Server { id, host, port, client })
+    }
+
+    /// Where the others reach it, in words.
+    pub fn peer(&self) -> String {
+        Address { host: Some(self.host.clone()), port: self.port }.to_string()
     }
 }
 

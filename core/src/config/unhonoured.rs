@@ -27,7 +27,7 @@ macro_rules! table {
 
 table! {
     // Several servers.
-    felt "server.*" "it names a member of an ensemble, and this server serves alone";
+    felt "server.*" "it names the only member there is, and that serves alone";
     felt "group*" ALONE;
     felt "weight*" ALONE;
     felt "dynamicConfigFile" "it names the members of an ensemble, and this server serves alone";

@@ -1,8 +1,8 @@
 //! `zoo.cfg`: what each key asks for, and whether it can be had.
 
 use super::properties::{self, Property};
-use super::{Address, Ignored, Refused, ServeConfig, unhonoured};
-use crate::limits::FRAME_BYTES_MAX;
+use super::{Address, Ignored, Refused, ServeConfig, Server, unhonoured};
+use crate::limits::{FRAME_BYTES_MAX, MEMBERS_VOTING_MAX};
 use crate::wire::{ClientCertificate, Options, Tls};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -69,6 +69,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<ServeConfig, Refused> {
     let admin = keys.admin()?;
     let snapshot_bytes = keys.number("snapSizeLimitInKb", 4..=i128::from(i64::MAX / 1024))?.map(|kib: u64| kib * 1024);
     let enforce_quota = keys.boolean("enforceQuota")?.unwrap_or(false);
+    let servers = keys.servers()?;
     let ignored = keys.rest();
     Ok(ServeConfig {
         data_dir,
@@ -79,6 +80,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<ServeConfig, Refused> {
         secure_tls: tls,
         snapshot_bytes,
         enforce_quota,
+        servers,
         ignored,
     })
 }
@@ -222,6 +224,25 @@ impl Keys<'_> {
             Some(property) if property.value.is_empty() || property.value.contains('\0') => Err(self.refuse("dataDir", "a directory")),
             property => Ok(property.map(|property| property.value.into())),
         }
+    }
+
+    /// The members of the ensemble. One alone is none, as in ZooKeeper.
+    fn servers(&mut self) -> Result<Vec<Server>, Refused> {
+        let is_one = |key: &String| key.strip_prefix("server.").is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
+        let keys: Vec<String> = self.keys.keys().filter(|key| is_one(key)).cloned().collect();
+        if keys.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let mut servers = Vec::new();
+        for key in keys {
+            let Some(property) = self.take(&key) else { continue };
+            servers.push(Server::parse(&key["server.".len()..], &property.value).map_err(|allowed| self.refuse(&key, allowed))?);
+        }
+        servers.sort_by_key(|server| server.id);
+        if servers.len() > MEMBERS_VOTING_MAX {
+            return Err(self.refuse(&format!("server.{}", servers[MEMBERS_VOTING_MAX].id), format!("at most {MEMBERS_VOTING_MAX} members that vote")));
+        }
+        Ok(servers)
     }
 
     fn admin(&mut self) -> Result<Option<Address>, Refused> {
@@ -484,6 +505,23 @@ whatever=1
             ("a=\\u00", "hexadecimal"),
         ] {
             assert!(refusal(text).contains(words), "{}", refusal(text));
+        }
+    }
+
+    #[test]
+    fn servers_make_an_ensemble() {
+        let config = read("server.1=a:2888:3888\nserver.2=[::1]:2889:3889:participant;2182\nserver.10=c:1:2;0.0.0.0:2183\nclientPort=2181");
+        let servers: Vec<_> = config.servers.iter().map(|server| (server.id, server.peer(), server.client.as_ref().map(ToString::to_string))).collect();
+        assert_eq!(
+            servers,
+            [(1, "a:2888".to_owned(), None), (2, "[::1]:2889".to_owned(), Some("*:2182".into())), (10, "c:1".to_owned(), Some("0.0.0.0:2183".into()))]
+        );
+        assert!(config.ignored.is_empty(), "{:?}", config.ignored);
+        assert!(read("server.1=a:2888:3888").servers.is_empty(), "one alone");
+        for bad in
+            ["server.0=a:1:2\nserver.1=a:1:2", "server.1=a:1\nserver.2=a:1:2", "server.1=a:1:2:observer\nserver.2=a:1:2", "server.1=a:1:2;x\nserver.2=a:1:2"]
+        {
+            assert!(refusal(bad).contains("server."), "{bad}");
         }
     }
 

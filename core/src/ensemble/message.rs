@@ -20,6 +20,8 @@ pub enum Message {
     Resend { incarnation: u64, next: u64 },
     /// These sessions have shown signs of life.
     Alive(Vec<SessionId>),
+    /// How much the sender should lead.
+    Priority(u8),
 }
 
 impl Message {

@@ -99,6 +99,8 @@ pub struct PeerView {
 pub struct View {
     /// Itself.
     pub id: MemberId,
+    /// How much it should lead.
+    pub priority: u8,
     /// What it is and who leads.
     pub standing: Standing,
     /// The last entry that a majority has, as far as it knows.
@@ -297,6 +299,12 @@ impl Node {
                     self.send_from(next);
                 }
             }
+            Message::Priority(priority) => {
+                if let Some(voter) = self.voters.iter_mut().find(|voter| voter.id == from) {
+                    voter.priority = priority;
+                }
+                self.rank();
+            }
             Message::Alive(sessions) => {
                 if let Some(deadlines) = &mut self.deadlines {
                     for session in sessions {
@@ -313,7 +321,10 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&with) {
             peer.linked = up;
         }
-        self.replica.link_lost(with);
+        self.replica.link(with, up);
+        if up {
+            self.output.sends.push((with, Message::Priority(self.priority(self.id))));
+        }
         if up && self.replica.standing().leader == Some(with) {
             self.send_again();
         }
@@ -455,6 +466,11 @@ impl Node {
         self.replica.offer_snapshot(index);
     }
 
+    /// What was offered is there no more.
+    pub fn withdraw_snapshot(&mut self) {
+        self.replica.withdraw_snapshot();
+    }
+
     /// How sending a snapshot ended.
     pub fn snapshot_sent(&mut self, to: MemberId, arrived: bool) {
         self.replica.snapshot_sent(to, arrived);
@@ -545,16 +561,16 @@ impl Node {
     pub fn view(&self) -> View {
         let standing = self.replica.standing();
         let progress: Vec<Progress> = if standing.role == Role::Leader { self.replica.progress() } else { Vec::new() };
-        let priority = |id| self.voters.iter().find(|voter| voter.id == id).map_or(0, |voter| voter.priority);
         let peers = self.peers.iter().map(|(id, peer)| PeerView {
             id: *id,
-            priority: priority(*id),
+            priority: self.priority(*id),
             heard_ms: peer.heard_ms,
             linked: peer.linked,
             matched: progress.iter().find(|known| known.id == *id).map(|known| known.matched),
         });
         View {
             id: self.id,
+            priority: self.priority(self.id),
             standing,
             commit: self.replica.commit_index(),
             applied: self.applied,
@@ -607,8 +623,27 @@ impl Node {
             return;
         }
         self.yields = !insists;
-        let own = self.voters.iter().find(|voter| voter.id == self.id).map_or(0, |voter| voter.priority);
-        self.replica.set_priority(if insists { own } else { own.min(1) }, rank(&self.voters, self.id));
+        self.rank();
+    }
+
+    fn priority(&self, id: MemberId) -> u8 {
+        self.voters.iter().find(|voter| voter.id == id).map_or(0, |voter| voter.priority)
+    }
+
+    /// Takes the place among the voters that its priority gives it.
+    fn rank(&mut self) {
+        let own = self.priority(self.id);
+        self.replica.set_priority(if self.yields { own.min(1) } else { own }, rank(&self.voters, self.id));
+    }
+
+    /// Changes how much this member should lead, and tells the others.
+    pub fn set_priority(&mut self, priority: u8) {
+        if let Some(voter) = self.voters.iter_mut().find(|voter| voter.id == self.id) {
+            voter.priority = priority;
+        }
+        self.rank();
+        let others: Vec<_> = self.peers.keys().copied().collect();
+        self.output.sends.extend(others.into_iter().map(|to| (to, Message::Priority(priority))));
     }
 
     /// What a leader does as time passes.

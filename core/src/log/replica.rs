@@ -368,10 +368,10 @@ impl Replica {
         self.node.mut_store().compact(index, self.options.cache_bytes);
     }
 
-    /// The link to a member has closed, or opened anew: what was on its way is lost.
-    pub fn link_lost(&mut self, id: MemberId) {
+    /// The link to a member has closed, or (`up`) opened anew: what was on its way is lost.
+    pub fn link(&mut self, id: MemberId, up: bool) {
         self.node.report_unreachable(u64::from(id));
-        if self.standing.leader == Some(id) && self.node.raft.state == StateRole::Follower {
+        if !up && self.standing.leader == Some(id) && self.node.raft.state == StateRole::Follower {
             // The lease ends here; what is left of the timeout is the band.
             self.node.raft.election_elapsed = self.node.raft.election_elapsed.max(self.options.election_ticks);
         }
@@ -385,6 +385,11 @@ impl Replica {
     /// There is a snapshot with this last entry for those who need it.
     pub fn offer_snapshot(&mut self, index: u64) {
         self.node.mut_store().offer(index);
+    }
+
+    /// What was offered is there no more.
+    pub fn withdraw_snapshot(&mut self) {
+        self.node.mut_store().withdraw();
     }
 
     /// How sending a snapshot ended.

@@ -119,6 +119,30 @@ impl Member {
         self.engine.addresses()
     }
 
+    /// What became of write `number` of a session whose answer did not arrive: `OutcomeUnknown` names both
+    /// ([`Error::write`](crate::Error::write)). Can be asked until ten minutes after the session has ended, in another life of the
+    /// process too, and (in an ensemble) of any member: each answers by what it has applied.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn outcome(&self, session: crate::ids::SessionId, number: u64) -> Result<crate::request::Outcome> {
+        self.engine.outcome(session, number)
+    }
+
+    /// What this member knows of its ensemble: roles, term, who was heard when; none if it is one alone. At most 100 ms old.
+    pub fn ensemble(&self) -> Option<crate::ensemble::View> {
+        self.engine.ensemble_view()
+    }
+
+    /// Hands leadership to the voter `to`, or to the one that fits best. Returns when this member leads no more.
+    ///
+    /// # Errors
+    /// `InvalidState`: this member does not lead, is one alone, or the other did not take over within a second (it leads on then);
+    /// `BadArguments`: there is no such voter; `WouldDeadlock` inside a [`Completion`].
+    pub fn transfer(&self, to: Option<crate::log::replica::MemberId>) -> Result<()> {
+        self.engine.transfer(to)
+    }
+
     /// What opening had to cut from the log's end, if anything, in words.
     pub fn recovery(&self) -> Option<String> {
         self.engine.recovery()

@@ -106,6 +106,10 @@ impl Cache {
         self.offered = Some(of);
     }
 
+    pub fn withdraw(&mut self) {
+        self.offered = None;
+    }
+
     /// The entries after `index`.
     pub fn after(&self, index: u64) -> impl Iterator<Item = &Entry> {
         self.entries.iter().skip_while(move |entry| entry.index <= index)

@@ -88,9 +88,12 @@ impl Core {
             Err(error) => {
                 let state = self.state.read();
                 // What waited only for its turn is answered all the same.
-                let results = items.iter().map(|item| match (&item.asker, &item.work) {
+                let results = items.iter().zip(&entries).map(|(item, entry)| match (&item.asker, &item.work) {
                     (Some(asker), Work::Read(request)) => self.check().and_then(|()| self.read(&state, asker, request)),
-                    _ => Err(error.clone()),
+                    _ => match entry {
+                        Some(Entry::Write(write)) if error.kind() == ErrorKind::OutcomeUnknown => Err(error.clone().about_write(write.session, write.number)),
+                        _ => Err(error.clone()),
+                    },
                 });
                 results.map(|result| (state.machine.zxid(), result)).collect()
             }

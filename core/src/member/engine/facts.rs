@@ -2,8 +2,9 @@
 
 use super::Core;
 use crate::admin::view::{DiskUse, Mode, Session, Snapshot, Statistics, WatchSummary, Watched};
-use crate::ids::Zxid;
-use crate::request::SessionState;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{SessionId, Zxid};
+use crate::request::{Outcome, SessionState};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
@@ -30,6 +31,21 @@ impl Core {
     /// What it knows of its ensemble.
     pub(crate) fn ensemble_view(&self) -> Option<crate::ensemble::View> {
         self.ensemble.as_ref().map(|ensemble| ensemble.view())
+    }
+
+    /// What became of a write, as far as it has been applied here.
+    pub(in crate::member) fn outcome(&self, session: SessionId, number: u64) -> Result<Outcome> {
+        self.check()?;
+        Ok(self.state.read().machine.outcome(session, number))
+    }
+
+    pub(in crate::member) fn transfer(&self, to: Option<crate::log::replica::MemberId>) -> Result<()> {
+        self.check()?;
+        super::may_wait()?;
+        match &self.ensemble {
+            Some(ensemble) => ensemble.transfer(to),
+            None => Err(Error::new(ErrorKind::InvalidState, "this member is one alone")),
+        }
     }
 
     fn mode(&self) -> Mode {

@@ -80,7 +80,7 @@ impl Core {
             return Err((Error::new(ErrorKind::Closed, "the member is closing"), done));
         }
         let bytes = work.bytes();
-        if !queue.has_room(1, bytes) && !is_closing {
+        if !self.has_room(&queue, 1, bytes) && !is_closing {
             return Err((too_many(), done));
         }
         if let Some(asker) = &asker {
@@ -93,6 +93,13 @@ impl Core {
         queue.bytes += bytes;
         queue.items.push_back(Item { asker, work, done: Done::Call(done) });
         Ok(())
+    }
+
+    /// Whether so many more can wait, beside what an ensemble has not answered yet.
+    pub(super) fn has_room(&self, queue: &Queue, items: usize, bytes: usize) -> bool {
+        let (away, away_bytes) = self.ensemble.as_ref().map_or((0, 0), |ensemble| ensemble.under_way());
+        let waiting = queue.bytes + away_bytes;
+        queue.items.len() + items + away <= QUEUE_MAX && (waiting == 0 || waiting + bytes <= QUEUE_BYTES_MAX)
     }
 
     pub(super) fn kick(&self) {
@@ -176,13 +183,6 @@ impl Core {
         if !self.is_forked() && core.state() == SessionState::Connected {
             self.close_session(core, Box::new(drop));
         }
-    }
-}
-
-impl Queue {
-    /// Whether so many more can wait.
-    pub(super) fn has_room(&self, items: usize, bytes: usize) -> bool {
-        self.items.len() + items <= QUEUE_MAX && (self.bytes == 0 || self.bytes + bytes <= QUEUE_BYTES_MAX)
     }
 }
 

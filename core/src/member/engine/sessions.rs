@@ -282,7 +282,7 @@ impl Core {
             return Err(Error::new(ErrorKind::Closed, "the member is closing"));
         }
         let bytes: usize = items.iter().map(|item| item.work.bytes()).sum();
-        if !queue.has_room(items.len(), bytes) {
+        if !self.has_room(&queue, items.len(), bytes) {
             return Err(queue::too_many());
         }
         queue.bytes += bytes;

@@ -122,6 +122,8 @@ impl Core {
     /// What an entry that did what it says means for sessions, whoever's they are.
     fn session_changed(&self, state: &mut State, entry: &Entry, sessions: &mut Vec<(SessionId, Option<u32>)>) {
         match entry {
+            // Before any session can be told its password; with the state locked it could not be looked up then.
+            Entry::Begin { .. } => drop(self.passwords.set(state.machine.passwords())),
             Entry::Open { session, timeout_ms, .. } => sessions.push((*session, Some(*timeout_ms))),
             Entry::Move { session, attachment, timeout_ms, .. } => {
                 sessions.push((*session, Some(*timeout_ms)));
@@ -144,9 +146,15 @@ impl Core {
     fn arrived(&self, ensemble: &Ensemble, state: &mut State, number: u64, applied: Applied, answered: &mut Vec<(Item, Ended)>) {
         let core = {
             let mut flights = ensemble.flights.lock();
-            match flights.front() {
-                Some(flight) if flight.number == number => flights.pop_front().map(|flight| flight.core),
-                _ => None,
+            match flights.all.pop_front() {
+                Some(flight) if flight.number == number => {
+                    flights.bytes -= flight.bytes;
+                    Some(flight.core)
+                }
+                other => {
+                    other.into_iter().for_each(|flight| flights.all.push_front(flight));
+                    None
+                }
             }
         };
         let Some(core) = core else { return };
@@ -311,14 +319,14 @@ impl Core {
 
     /// Calls of this process that no majority has answered within their session's timeout end without an answer.
     fn give_up(&self, ensemble: &Ensemble, now: i64) {
-        let late: Vec<(u64, Arc<SessionCore>)> = {
+        let late: Vec<(u64, u64, Arc<SessionCore>)> = {
             let flights = ensemble.flights.lock();
             let is_late = |flight: &&super::Flight| now - flight.since_ms > i64::from(flight.core.timeout_ms());
-            flights.iter().filter(is_late).map(|flight| (flight.number, flight.core.clone())).collect()
+            flights.all.iter().filter(is_late).map(|flight| (flight.number, flight.write, flight.core.clone())).collect()
         };
         let mut answered = Vec::new();
         let zxid = if late.is_empty() { Zxid(0) } else { self.state.read().machine.zxid() };
-        for (number, core) in late {
+        for (number, write, core) in late {
             for waits in core.line.lock().iter_mut() {
                 if let Waits::Entry(other, item) = waits
                     && *other == number
@@ -331,6 +339,7 @@ impl Core {
                     };
                     let error =
                         Error::new(ErrorKind::OutcomeUnknown, format!("no majority has answered within {} ms; the write may still be done", core.timeout_ms()));
+                    let error = if write > 0 { error.about_write(core.id, write) } else { error };
                     // Its place in the line stays, and is answered for with it.
                     item.work = match &told.work {
                         Work::Open { timeout_ms, in_process } => Work::Open { timeout_ms: *timeout_ms, in_process: *in_process },
@@ -348,7 +357,7 @@ impl Core {
     /// Nothing more will be answered.
     fn end_all(&self, error: &Error) {
         let Some(ensemble) = self.ensemble.as_ref() else { return };
-        let flights: Vec<_> = ensemble.flights.lock().drain(..).map(|flight| flight.core).collect();
+        let flights: Vec<_> = std::mem::take(&mut *ensemble.flights.lock()).all.into_iter().map(|flight| flight.core).collect();
         let waiting: Vec<_> = ensemble.barriers.lock().drain().map(|(_, core)| core).collect();
         let mut answered = Vec::new();
         for core in flights.into_iter().chain(waiting) {

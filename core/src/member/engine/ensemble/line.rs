@@ -90,15 +90,20 @@ impl Core {
             }
             Work::Read(_) => line.push_back(Waits::Read(item)),
             work => {
+                let bytes = work.bytes();
                 let entry = entry(work, &asker);
                 let number = {
                     let mut numbers = ensemble.numbers.lock();
                     numbers.entries += 1;
                     numbers.entries
                 };
-                entries.push(entry);
                 line.push_back(Waits::Entry(number, item));
-                ensemble.flights.lock().push_back(Flight { number, core: core.clone(), since_ms: self.clock.steady_ms() });
+                let write = if let Entry::Write(write) = &entry { write.number } else { 0 };
+                let mut flights = ensemble.flights.lock();
+                flights.bytes += bytes;
+                flights.all.push_back(Flight { number, core: core.clone(), since_ms: self.clock.steady_ms(), bytes, write });
+                drop(flights);
+                entries.push(entry);
             }
         }
     }

@@ -126,6 +126,16 @@ struct Flight {
     number: u64,
     core: Arc<SessionCore>,
     since_ms: i64,
+    bytes: usize,
+    /// Which of its session's writes it is; 0 for none.
+    write: u64,
+}
+
+/// What is under way, in order, and how many bytes that is.
+#[derive(Default)]
+struct Flights {
+    all: VecDeque<Flight>,
+    bytes: usize,
 }
 
 /// Numbers given out, under the committer.
@@ -146,7 +156,7 @@ pub(super) struct Ensemble {
     writes: Post<Write>,
     links: OnceLock<Links>,
     numbers: Mutex<Numbers>,
-    flights: Mutex<VecDeque<Flight>>,
+    flights: Mutex<Flights>,
     barriers: Mutex<HashMap<u64, Arc<SessionCore>>>,
     view: Mutex<View>,
     leads: AtomicBool,
@@ -195,6 +205,12 @@ impl Ensemble {
     /// What this member knows of its ensemble.
     pub(super) fn view(&self) -> View {
         self.view.lock().clone()
+    }
+
+    /// Entries that are under way, and their bytes.
+    pub(super) fn under_way(&self) -> (usize, usize) {
+        let flights = self.flights.lock();
+        (flights.all.len(), flights.bytes)
     }
 
     pub(super) fn leads(&self) -> bool {

@@ -97,6 +97,7 @@ impl Driver {
         }
         if self.offered.as_ref().is_some_and(|(_, at, _)| self.ticks > at + OFFER_TICKS) {
             self.offered = None;
+            self.node.withdraw_snapshot();
         }
         if let Some((until, _)) = &self.leaving {
             let is_over = self.node.standing().role != Role::Leader;
