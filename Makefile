@@ -15,7 +15,9 @@ VPY     := $(VENV)/bin/python
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 say      = @printf '\n== %s\n' "$(1)"
 
-.PHONY: demo test msrv verify fix bench header wheel install clib python tools cargo-test c-test python-test readme-test fuzz-test clean
+SEEDS   ?= 1000
+
+.PHONY: demo test sim msrv verify fix bench header wheel install clib python tools cargo-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python)
@@ -29,6 +31,11 @@ cargo-test: tools
 	$(CARGO) test -q -p folkmoot --all-features
 	$(CARGO) test -q -p folkmoot --no-default-features --lib
 	$(CARGO) test -q -p folkmoot-sys -p folkmoot-ffi
+
+# The whole ensemble in one thread, one seed after another; `make sim SEEDS=n`, FOLKMOOT_SEED=<n> replays one.
+sim: tools
+	$(call say,simulation: $(SEEDS) seeds)
+	FOLKMOOT_SEEDS=$(SEEDS) $(CARGO) test -q -p folkmoot --features simulation --test sim -- --nocapture
 
 c-test: tools
 	$(call say,C and C++: every standard$(,) symbols$(,) fork$(,) leaks)

@@ -173,7 +173,7 @@ impl Net {
         peer.writing.clear();
         self.wires.retain(|(from, to), _| *from != id && *to != id);
         for other in self.ids() {
-            self.peer(other).replica.link_lost(id);
+            self.peer(other).replica.link(id, false);
         }
     }
 
