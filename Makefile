@@ -17,20 +17,24 @@ say      = @printf '\n== %s\n' "$(1)"
 
 SEEDS   ?= 1000
 
-.PHONY: demo test sim msrv verify fix bench header wheel install clib python tools cargo-test c-test python-test readme-test fuzz-test clean
+.PHONY: demo test sim msrv verify fix bench header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python)
 	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) sh demo/run.sh
 
-test: tools cargo-test c-test python-test readme-test fuzz-test
+test: tools cargo-test outside-test c-test python-test readme-test fuzz-test
 	$(call say,all tests passed)
 
 cargo-test: tools
 	$(call say,Rust: unit tests$(,) scripts$(,) properties$(,) crashes)
 	$(CARGO) test -q -p folkmoot --all-features
 	$(CARGO) test -q -p folkmoot --no-default-features --lib
-	$(CARGO) test -q -p folkmoot-sys -p folkmoot-ffi
+	$(CARGO) test -q -p folkmoot-sys -p folkmoot-ffi -p fxhash -p protobuf -p raft-proto
+
+outside-test: tools
+	$(call say,a Rust program outside this workspace$(,) with and without our stand-ins)
+	CARGO='$(CARGO)' sh tests/outside.sh
 
 # The whole ensemble in one thread, one seed after another; `make sim SEEDS=n`, FOLKMOOT_SEED=<n> replays one.
 sim: tools

@@ -240,6 +240,18 @@ extern "C" {
 /* The caller keeps it alive: any request counts, and folkmoot_session_touch. */
 #define FOLKMOOT_HEARTBEAT_MANUAL 1
 
+/* The write was carried out, or refused, as its status says. */
+#define FOLKMOOT_OUTCOME_DONE 0
+
+/* The write was not carried out and never will be: its session is over. */
+#define FOLKMOOT_OUTCOME_NEVER 1
+
+/* The write has not been carried out here yet, and may still be. */
+#define FOLKMOOT_OUTCOME_PENDING 2
+
+/* The write was answered at the time, or its session ended more than ten minutes ago, or there was none. */
+#define FOLKMOOT_OUTCOME_FORGOTTEN 3
+
 /* Log lines: of every step. */
 #define FOLKMOOT_LOG_TRACE 5
 
@@ -540,6 +552,16 @@ FOLKMOOT_API const char *folkmoot_status_name(folkmoot_status status);
  */
 FOLKMOOT_API const char *folkmoot_last_error(void);
 
+/*
+ Which write the last call on this thread that failed was about, where that was FOLKMOOT_OUTCOME_UNKNOWN: to ask
+ folkmoot_member_outcome about, in another life of the process too. Both are 0 otherwise.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS (which is then the last failure itself).
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_last_write(int64_t *session_out,
+                                    uint64_t *write_out);
+
 /* Frees what a function of this library has said to free with it. NULL does nothing. */
 FOLKMOOT_API void folkmoot_free(void *memory);
 
@@ -620,6 +642,24 @@ folkmoot_status folkmoot_member_listen(const struct folkmoot_member *member,
                                        const char *address,
                                        const char *settings,
                                        uint16_t *port_out);
+
+/*
+ What became of a write whose answer did not arrive; folkmoot_last_write says which one that is. Can be asked until ten
+ minutes after the session has ended.
+
+ session      folkmoot_session_id of its session, which may be over
+ write        its number among the writes of that session, from 1
+ outcome_out  FOLKMOOT_OUTCOME_
+ status_out   with FOLKMOOT_OUTCOME_DONE what the write would have returned, otherwise FOLKMOOT_OK; may be NULL
+
+ FOLKMOOT_OK, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_outcome(const struct folkmoot_member *member,
+                                        int64_t session,
+                                        uint64_t write,
+                                        int32_t *outcome_out,
+                                        folkmoot_status *status_out);
 
 /* The member's time: milliseconds since 1970, or since its start if virtual. */
 FOLKMOOT_API

@@ -590,6 +590,12 @@ public:
         FOLKMOOT_TRY(folkmoot_member_listen(handle_.get(), address.c_str(), settings, &out));
         return out;
     }
+    /* What became of a write whose answer did not arrive: FOLKMOOT_OUTCOME_, and its status if it is done. */
+    Result<std::pair<int32_t, folkmoot_status>> outcome(int64_t session, uint64_t write) {
+        std::pair<int32_t, folkmoot_status> out(0, FOLKMOOT_OK);
+        FOLKMOOT_TRY(folkmoot_member_outcome(handle_.get(), session, write, &out.first, &out.second));
+        return out;
+    }
     Result<void> advance(uint64_t ms) {
         FOLKMOOT_TRY(folkmoot_member_advance(handle_.get(), ms));
         FOLKMOOT_DONE;

@@ -29,16 +29,9 @@ cd "$work/python"
 [ "$("$python" first.py)" = "j-0000000000 b'resize 7.png' 0" ] || fault "Python"
 
 cd "$work/rust"
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -1)
-cat >Cargo.toml <<END
-[package]
-name = "first"
-version = "0.0.0"
-edition = "2024"
-[dependencies]
-folkmoot = { version = "$version", path = "$root/core" }
-[workspace]
-END
+ln -s "$root" "$work/folkmoot"
+block toml dependencies.toml
+{ printf '[package]\nname = "first"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'; cat dependencies.toml; } >Cargo.toml
 # The same versions, and what is built already.
 cp "$root/Cargo.lock" .
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} cargo run -q --offline >out || fault "Rust"

@@ -125,5 +125,8 @@ pub const LINK_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const LINK_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one record of a snapshot on its way.
 pub const SNAPSHOT_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Connections to a member's own door that have not said who they are yet.
-pub const LINK_STRANGERS_MAX: u64 = 64;
+/// What one member has sent to another and nothing of it has moved for so long, in milliseconds: then the link is broken. Longer
+/// than any pause of a healthy one, and short beside the minutes after which the system would give up by itself.
+pub const LINK_STALLED_MS: u64 = 5_000;
+/// Connections to a member's own door that have not said who they are yet; one more, and the oldest is closed.
+pub const LINK_STRANGERS_MAX: usize = 64;

@@ -284,7 +284,7 @@ impl Machine {
         *changes = transaction.commit();
         // One that has never written has nothing to be asked about, unless its first write was lost on the way here. Of one that
         // moved nobody asks: its writes are numbered anew each time.
-        if record.attachment == 0 && (!record.replies.is_empty() || record.in_process) {
+        if (!record.replies.is_empty() || record.in_process) && record.attachment == 0 {
             self.depart(time_ms.saturating_add(OUTCOMES_KEPT_MS), session, (record.number, record.replies));
         }
         while let Some((&(due, session), _)) = self.departed.first_key_value() {

@@ -95,3 +95,31 @@ fn three_members_agree_and_one_may_go() {
     again.sync_blocking("/a").unwrap();
     assert_eq!(again.get_blocking("/a", false).unwrap().0.as_deref(), Some(&b"two are enough"[..]));
 }
+
+#[test]
+fn members_that_have_certificates_agree_by_tls() {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let ground = tempfile::tempdir().unwrap();
+    let file = |name: &str| ground.path().join(name).display().to_string();
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(file("ca.pem"), authority.pem()).unwrap();
+    let addresses = [address(), address()];
+    let members: Vec<_> = (1..=2)
+        .map(|id| {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec![format!("member-{id}")]).unwrap();
+            let (certificate, own) = (file(&format!("{id}.pem")), file(&format!("{id}.key")));
+            std::fs::write(&certificate, params.signed_by(&key, &authority).unwrap().pem()).unwrap();
+            std::fs::write(&own, key.serialize_pem()).unwrap();
+            let target = target(&ground.path().join(id.to_string()), id, &addresses);
+            Member::open(&format!("{target}&peer_certificate={certificate}&peer_key={own}&peer_authorities={}", file("ca.pem"))).unwrap()
+        })
+        .collect();
+    let session = members[0].session(SessionOptions::default()).unwrap();
+    session.create_blocking("/secret", b"s", CreateMode::Persistent).unwrap();
+    let other = members[1].session(SessionOptions::default()).unwrap();
+    other.sync_blocking("/secret").unwrap();
+    assert_eq!(other.get_blocking("/secret", false).unwrap().0.as_deref(), Some(&b"s"[..]));
+}

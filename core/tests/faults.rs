@@ -4,10 +4,10 @@
 #![cfg(feature = "simulation")]
 
 use folkmoot::error::ErrorKind;
+use folkmoot::ids::SessionId;
 use folkmoot::limits::{EVENTS_MAX, IN_FLIGHT_MAX, QUEUE_BYTES_MAX, QUEUE_MAX};
 use folkmoot::log::SimulatedDisk;
 use folkmoot::member::Call;
-use folkmoot::ids::SessionId;
 use folkmoot::request::{Acl, CreateMode, EventKind, Outcome, Request, SessionState, WatchMode};
 use folkmoot::{Error, Heartbeat, Member, Session, SessionOptions};
 use std::sync::mpsc;

@@ -9,6 +9,7 @@ use std::sync::Once;
 
 thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
+    static LAST_WRITE: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -33,6 +34,7 @@ fn quiet_panics() {
 
 pub(crate) fn set_last(error: &Error) {
     let _ = LAST.try_with(|last| *last.borrow_mut() = c_text(&error.to_string()));
+    let _ = LAST_WRITE.try_with(|last| last.set(error.write().map_or((0, 0), |(session, number)| (session.0, number))));
 }
 
 /// Runs the body of one C function: panics become `FOLKMOOT_PANIC`, errors their numbers, and both
@@ -260,6 +262,23 @@ pub extern "C" fn folkmoot_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
+/// Which write the last call on this thread that failed was about, where that was FOLKMOOT_OUTCOME_UNKNOWN: to ask
+/// folkmoot_member_outcome about, in another life of the process too. Both are 0 otherwise.
+///
+/// FOLKMOOT_OK, _BAD_ARGUMENTS (which is then the last failure itself).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_last_write(session_out: *mut i64, write_out: *mut u64) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(session_out, "session_out")?;
+        wanted(write_out, "write_out")?;
+        let (session, write) = LAST_WRITE.with(Cell::get);
+        put(session_out, session);
+        put(write_out, write);
+        Ok(())
+    })
+}
+
 /// Frees what a function of this library has said to free with it. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn folkmoot_free(memory: *mut c_void) {
@@ -280,6 +299,19 @@ mod tests {
     fn a_panic_becomes_a_status_with_its_words() {
         assert_eq!(enter(|| panic!("seven is not eight")), ErrorKind::Panic as i32);
         assert!(last().contains("seven is not eight"), "{}", last());
+    }
+
+    #[test]
+    fn a_write_whose_outcome_is_unknown_is_named() {
+        let about = |error: Error| {
+            enter(|| Err(error));
+            let (mut session, mut write) = (9, 9);
+            // SAFETY: both are this test's own.
+            assert_eq!(unsafe { folkmoot_last_write(&raw mut session, &raw mut write) }, 0);
+            (session, write)
+        };
+        assert_eq!(about(Error::new(ErrorKind::OutcomeUnknown, "x").about_write(folkmoot::ids::SessionId(-5), 7)), (-5, 7));
+        assert_eq!(about(Error::new(ErrorKind::NoNode, "x")), (0, 0));
     }
 
     #[test]

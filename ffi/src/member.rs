@@ -3,7 +3,12 @@
 use crate::dispatch::Dispatcher;
 use crate::guard::{allocated, bad, borrow, enter, give, handle, options, put, release, text, wanted};
 use crate::session::folkmoot_session;
-use crate::types::{FOLKMOOT_HEARTBEAT_AUTO, FOLKMOOT_HEARTBEAT_MANUAL, folkmoot_session_options, folkmoot_status};
+use crate::types::{
+    FOLKMOOT_HEARTBEAT_AUTO, FOLKMOOT_HEARTBEAT_MANUAL, FOLKMOOT_OUTCOME_DONE, FOLKMOOT_OUTCOME_FORGOTTEN, FOLKMOOT_OUTCOME_NEVER, FOLKMOOT_OUTCOME_PENDING,
+    folkmoot_session_options, folkmoot_status,
+};
+use folkmoot::ids::SessionId;
+use folkmoot::request::Outcome;
 use folkmoot::wire::Options;
 use folkmoot::{Heartbeat, Member, Result, SessionOptions};
 use std::ffi::c_char;
@@ -116,6 +121,41 @@ pub unsafe extern "C" fn folkmoot_member_listen(
         let at = member.member.listen_with(address, options)?;
         if !port_out.is_null() {
             put(port_out, at.port());
+        }
+        Ok(())
+    })
+}
+
+/// What became of a write whose answer did not arrive; folkmoot_last_write says which one that is. Can be asked until ten
+/// minutes after the session has ended.
+///
+/// session      folkmoot_session_id of its session, which may be over
+/// write        its number among the writes of that session, from 1
+/// outcome_out  FOLKMOOT_OUTCOME_
+/// status_out   with FOLKMOOT_OUTCOME_DONE what the write would have returned, otherwise FOLKMOOT_OK; may be NULL
+///
+/// FOLKMOOT_OK, _CLOSED, _FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn folkmoot_member_outcome(
+    member: *const folkmoot_member,
+    session: i64,
+    write: u64,
+    outcome_out: *mut i32,
+    status_out: *mut folkmoot_status,
+) -> folkmoot_status {
+    // SAFETY: the conventions.
+    enter(|| unsafe {
+        wanted(outcome_out, "outcome_out")?;
+        let outcome = borrow(member, "member")?.member.outcome(SessionId(session), write)?;
+        let (outcome, status) = match outcome {
+            Outcome::Done(result) => (FOLKMOOT_OUTCOME_DONE, result.map_or_else(|error| error.code(), |_| 0)),
+            Outcome::Never => (FOLKMOOT_OUTCOME_NEVER, 0),
+            Outcome::Pending => (FOLKMOOT_OUTCOME_PENDING, 0),
+            Outcome::Forgotten => (FOLKMOOT_OUTCOME_FORGOTTEN, 0),
+        };
+        put(outcome_out, outcome);
+        if !status_out.is_null() {
+            put(status_out, status);
         }
         Ok(())
     })

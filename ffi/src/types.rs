@@ -81,6 +81,15 @@ pub const FOLKMOOT_HEARTBEAT_AUTO: i32 = 0;
 /// The caller keeps it alive: any request counts, and folkmoot_session_touch.
 pub const FOLKMOOT_HEARTBEAT_MANUAL: i32 = 1;
 
+/// The write was carried out, or refused, as its status says.
+pub const FOLKMOOT_OUTCOME_DONE: i32 = 0;
+/// The write was not carried out and never will be: its session is over.
+pub const FOLKMOOT_OUTCOME_NEVER: i32 = 1;
+/// The write has not been carried out here yet, and may still be.
+pub const FOLKMOOT_OUTCOME_PENDING: i32 = 2;
+/// The write was answered at the time, or its session ended more than ten minutes ago, or there was none.
+pub const FOLKMOOT_OUTCOME_FORGOTTEN: i32 = 3;
+
 /// Log lines: of every step.
 pub const FOLKMOOT_LOG_TRACE: i32 = 5;
 /// Log lines: for whoever debugs the host.

@@ -27,7 +27,12 @@ fn imported<'py>(py: Python<'py>, cell: &'static PyOnceLock<Py<PyAny>>, module: 
 /// The exception that stands for `error`.
 pub(crate) fn exception<'py>(py: Python<'py>, error: &Error, path: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    imported(py, &MAKE, "folkmoot.errors", "error_for_code")?.call1((error.code(), error.context(), path))
+    let made = imported(py, &MAKE, "folkmoot.errors", "error_for_code")?.call1((error.code(), error.context(), path))?;
+    if let Some((session, number)) = error.write() {
+        made.setattr("session", session.0)?;
+        made.setattr("write", number)?;
+    }
+    Ok(made)
 }
 
 /// `error`, to be raised.

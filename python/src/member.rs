@@ -1,6 +1,8 @@
 //! Member: the participant in this process.
 
-use crate::convert::{interruptible, raised};
+use crate::convert::{exception, interruptible, raised};
+use folkmoot::ids::SessionId;
+use folkmoot::request::Outcome;
 use pyo3::prelude::*;
 
 /// A participant that lives in this process.
@@ -34,6 +36,18 @@ impl Member {
         };
         let at = py.detach(listen).map_err(|error| raised(py, &error, None))?;
         Ok(at.port())
+    }
+
+    /// What became of write `write` of a session: `(word, error or None)`.
+    fn _outcome<'py>(&self, py: Python<'py>, session: i64, write: u64) -> PyResult<(&'static str, Option<Bound<'py, PyAny>>)> {
+        let outcome = py.detach(|| self.inner.outcome(SessionId(session), write)).map_err(|error| raised(py, &error, None))?;
+        Ok(match outcome {
+            Outcome::Done(Ok(_)) => ("done", None),
+            Outcome::Done(Err(error)) => ("done", Some(exception(py, &error, None)?)),
+            Outcome::Never => ("never", None),
+            Outcome::Pending => ("pending", None),
+            Outcome::Forgotten => ("forgotten", None),
+        })
     }
 
     /// The member's time in milliseconds.

@@ -208,6 +208,37 @@ static void virtual_time(void) {
     folkmoot_session_free(a);
 }
 
+/* What became of a write can be asked for by its number. */
+static void outcomes(void) {
+    folkmoot_member *member;
+    folkmoot_session *session;
+    int64_t id = 0, of = 7;
+    uint64_t write = 7;
+    int32_t outcome = -1;
+    folkmoot_status status = 7;
+
+    OK(folkmoot_member_open("memory:", &member));
+    OK(folkmoot_member_session(member, NULL, &session));
+    OK(folkmoot_session_id(session, &id));
+    OK(folkmoot_session_create(session, "/a", NULL, 0, FOLKMOOT_PERSISTENT, NULL, NULL, 0, NULL));
+    EXPECT(FOLKMOOT_NODE_EXISTS, folkmoot_session_create(session, "/a", NULL, 0, FOLKMOOT_PERSISTENT, NULL, NULL, 0, NULL));
+    OK(folkmoot_member_outcome(member, id, 2, &outcome, &status));
+    CHECK(outcome == FOLKMOOT_OUTCOME_DONE && status == FOLKMOOT_NODE_EXISTS);
+    OK(folkmoot_member_outcome(member, id, 3, &outcome, NULL));
+    CHECK(outcome == FOLKMOOT_OUTCOME_PENDING);
+    OK(folkmoot_session_close(session));
+    folkmoot_session_free(session);
+    OK(folkmoot_member_outcome(member, id, 3, &outcome, &status));
+    CHECK(outcome == FOLKMOOT_OUTCOME_NEVER && status == FOLKMOOT_OK);
+    OK(folkmoot_member_outcome(member, id, 1, &outcome, NULL));
+    CHECK(outcome == FOLKMOOT_OUTCOME_FORGOTTEN);
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_member_outcome(member, id, 1, NULL, NULL));
+    EXPECT(FOLKMOOT_BAD_ARGUMENTS, folkmoot_member_outcome(NULL, id, 1, &outcome, NULL));
+    OK(folkmoot_last_write(&of, &write));
+    CHECK(of == 0 && write == 0);
+    folkmoot_member_free(member);
+}
+
 int main(void) {
     folkmoot_session *s;
     CHECK(strcmp(folkmoot_version(), FOLKMOOT_VERSION) == 0);
@@ -221,5 +252,6 @@ int main(void) {
     wrong_arguments(s);
     folkmoot_session_free(s);
     virtual_time();
+    outcomes();
     return 0;
 }

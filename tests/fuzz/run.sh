@@ -45,6 +45,12 @@ seed() {
         ;;
     snapshot) cp "$golden"/machine/format-1/records "$2" ;;
     entries) cp "$golden"/machine/format-1/entries "$2" ;;
+    link)
+        # A hello of member 2 to member 1 with two frames after it, and a snapshot with its end.
+        hello='FOLKLINK\001\001ensemble-ensembl\002\001\011\000\000\000\000\000\000\000'
+        printf "$hello\\000\\003\\000\\000\\000abc\\000\\000\\000\\000" >"$2/messages"
+        printf "$hello\\001\\005\\000\\000\\000about\\377\\377\\377\\377\\001\\000\\000\\000\\000\\000\\000\\000\\001\\002\\003\\004" >"$2/snapshot"
+        ;;
     frame | records)
         # The requests of recorded conversations: frames as they are, and for `records` operation and body alone.
         python3 - "$1" "$2" "$golden"/../wire/*.hex <<'END' || echo "fuzz: $1 begins with no seeds: python3 is missing" >&2

@@ -97,3 +97,20 @@ def test_a_closed_session_says_so() -> None:
     assert caught.value.kind in ("Closed", "SessionExpired", "Closing")
     with pytest.raises(folkmoot.FolkmootError):
         session.create("/a")
+
+
+def test_what_became_of_a_write() -> None:
+    with folkmoot.Member.open("memory:") as member:
+        session = member.session()
+        session.create("/a")
+        with pytest.raises(folkmoot.NodeExistsError):
+            session.create("/a")
+        done = member.outcome(session.id, 2)
+        assert done.kind == "done" and isinstance(done.error, folkmoot.NodeExistsError)
+        assert member.outcome(session.id, 3) == ("pending", None)
+        session.close()
+        assert member.outcome(session.id, 3) == ("never", None)
+        assert member.outcome(session.id, 1) == ("forgotten", None), "it was answered, and the next write said so"
+        assert member.outcome(77, 1) == ("forgotten", None)
+    unknown = folkmoot.OutcomeUnknownError("x")
+    assert unknown.session is None and unknown.write is None

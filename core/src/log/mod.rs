@@ -16,6 +16,8 @@ mod format;
 #[cfg(feature = "member")]
 mod real_disk;
 #[cfg(feature = "member")]
+// The consensus library's messages: most of their fields stay at their defaults.
+#[allow(clippy::field_reassign_with_default)]
 pub mod replica;
 #[cfg(feature = "member")]
 mod segment;

@@ -12,6 +12,13 @@ pub use call::{Call, Completion};
 pub use events::Events;
 pub use session::{CreateOptions, Heartbeat, Session, SessionOptions, Watch};
 
+/// Tries the parser of what other members send with any bytes. For fuzzing only; panics if it finds a bug.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz_link(bytes: &[u8]) {
+    links::fuzz(bytes);
+}
+
 use crate::error::Result;
 use engine::Engine;
 use std::sync::Arc;

@@ -69,7 +69,7 @@ impl Acceptor {
     /// # Errors
     /// [`ErrorKind::BadArguments`]; the text names the file and what to do.
     pub fn new(options: Tls, now: Instant) -> Result<Self> {
-        let seen = marks(&options);
+        let seen = marks(files(&options));
         let config = load(&options)?;
         Ok(Self { options, current: Mutex::new(Current { config, seen, looked: now }) })
     }
@@ -80,7 +80,7 @@ impl Acceptor {
         if now.saturating_duration_since(current.looked) >= LOOK_EVERY {
             current.looked = now;
             // Marked before they are read: what changes meanwhile is seen next time.
-            let seen = marks(&self.options);
+            let seen = marks(files(&self.options));
             if seen != current.seen {
                 current.seen = seen;
                 match load(&self.options) {
@@ -184,7 +184,7 @@ fn escape(value: &str, text: &mut String) {
 
 /// What a file looks like from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Mark {
+pub(crate) struct Mark {
     modified: Option<SystemTime>,
     bytes: u64,
     file: u64,
@@ -194,7 +194,8 @@ fn files(options: &Tls) -> impl Iterator<Item = &PathBuf> {
     [&options.certificates, &options.key].into_iter().chain(&options.client_authorities)
 }
 
-fn marks(options: &Tls) -> Vec<Option<Mark>> {
+/// What files look like now; none where there is none.
+pub(crate) fn marks<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Option<Mark>> {
     fn number(metadata: &Metadata) -> u64 {
         #[cfg(unix)]
         return std::os::unix::fs::MetadataExt::ino(metadata);
@@ -202,7 +203,7 @@ fn marks(options: &Tls) -> Vec<Option<Mark>> {
         return 0;
     }
     let mark = |metadata: Metadata| Mark { modified: metadata.modified().ok(), bytes: metadata.len(), file: number(&metadata) };
-    files(options).map(|path| std::fs::metadata(path).ok().map(mark)).collect()
+    files.map(|path| std::fs::metadata(path).ok().map(mark)).collect()
 }
 
 fn load(options: &Tls) -> Result<Arc<ServerConfig>> {
@@ -236,11 +237,11 @@ fn load(options: &Tls) -> Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-fn bad(path: &Path, what: impl std::fmt::Display) -> Error {
+pub(crate) fn bad(path: &Path, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::BadArguments, format!("{}: {what}", path.display()))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let pem = read(path)?;
     let chain: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.map_err(|e| bad(path, format!("the PEM is broken: {e}")))?;
@@ -250,7 +251,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(chain)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     let pem = read(path)?;
     let encrypted = |needle: &[u8]| pem.windows(needle.len()).any(|window| window == needle);
     if encrypted(b"BEGIN ENCRYPTED PRIVATE KEY") || encrypted(b"Proc-Type: 4,ENCRYPTED") {

@@ -20,7 +20,7 @@ from ._native import Request, Stat, __version__
 from ._session import Member, Session, Transaction, open
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
-from .types import ACL, CreateMode, Event, EventKind, Id, SessionState, WatchKind
+from .types import ACL, CreateMode, Event, EventKind, Id, Outcome, SessionState, WatchKind
 
 __all__ = [
     "ACL",
@@ -30,6 +30,7 @@ __all__ = [
     "Events",
     "Id",
     "Member",
+    "Outcome",
     "Request",
     "Session",
     "SessionState",

@@ -9,7 +9,7 @@ from . import _native, _threads
 from ._events import Deliver, Events, Watch
 from ._native import Request, Stat
 from .errors import FolkmootError, InvalidStateError, RuntimeInconsistencyError, SessionExpiredError
-from .types import ACL, CreateMode, Event, Id, SessionState, WatchKind, _create_flag, _kind_number, _STATES
+from .types import ACL, CreateMode, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number, _STATES
 
 _M = TypeVar("_M", bound="Member")
 _S = TypeVar("_S", bound="Session")
@@ -48,6 +48,13 @@ class Member(_native.Member):
     ) -> "Session":
         """Open a session that ends after ``timeout`` seconds of silence (clamped to the member's limits)."""
         return Session(self, timeout, heartbeat, superuser)
+
+    def outcome(self, session: int, write: int) -> Outcome:
+        """What became of a write; `OutcomeUnknownError` names both numbers.
+
+        Can be asked until ten minutes after the session has ended, in another life of the process too.
+        """
+        return Outcome(*self._outcome(session, write))
 
     def __enter__(self: _M) -> _M:
         return self

@@ -20,7 +20,7 @@ from ._events import Events, Watch, finish
 from ._native import Request, Stat
 from ._session import Acl, _bytes, _list, _missing_first
 from .errors import FolkmootError, NoNodeError, SessionExpiredError
-from .types import ACL, CreateMode, Event, Id, SessionState, WatchKind, _create_flag, _kind_number
+from .types import ACL, CreateMode, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number
 
 _T = TypeVar("_T", bound="Union[Member, Session]", covariant=True)
 
@@ -88,6 +88,10 @@ class Member:
     async def listen(self, address: str = "127.0.0.1:0", settings: Optional[str] = None) -> int:
         """Listen for clients that speak ZooKeeper's protocol; the port: see `folkmoot.Member.listen`."""
         return self._member.listen(address, settings)
+
+    async def outcome(self, session: int, write: int) -> Outcome:
+        """What became of a write: see `folkmoot.Member.outcome`."""
+        return self._member.outcome(session, write)
 
     async def advance(self, ms: int) -> None:
         """Move virtual time on by ``ms`` milliseconds."""

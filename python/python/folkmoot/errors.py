@@ -264,10 +264,16 @@ class FencedError(FolkmootError):
 
 
 class OutcomeUnknownError(FolkmootError):
-    """It is not known whether the write was committed: ask for its outcome, or read."""
+    """It is not known whether the write was committed: ask for its outcome, or read.
+
+    ``session`` and ``write`` say which one it is, for `Member.outcome`, in another life of the process too.
+    """
 
     code = -1006
     kind = "OutcomeUnknown"
+
+    session: Optional[int] = None
+    write: Optional[int] = None
 
 
 class InUseError(FolkmootError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple, Optional, Tuple, Union
 
-from .errors import BadArgumentsError
+from .errors import BadArgumentsError, FolkmootError
 
 
 class CreateMode(str, enum.Enum):
@@ -61,6 +61,18 @@ class WatchKind(str, enum.Enum):
     def number(self) -> int:
         """ZooKeeper's number."""
         return list(WatchKind).index(self) + 1
+
+
+class Outcome(NamedTuple):
+    """What became of a write whose answer did not arrive.
+
+    ``kind`` is ``"done"``: it was carried out, or refused as ``error`` says; ``"never"``: it was not and never will be, its session
+    is over; ``"pending"``: not yet, as far as this member knows; ``"forgotten"``: it was answered at the time, or its session
+    ended more than ten minutes ago, or there was none.
+    """
+
+    kind: str
+    error: Optional[FolkmootError] = None
 
 
 class Event(NamedTuple):

@@ -1,37 +1,62 @@
 //! Connections from other members.
 
-use super::frame::{END, END_BYTES, HELLO, Hello, Kind, Refusal, answer};
-use super::{Outbox, Shared};
-use crate::limits::{LINK_FRAME_BYTES_MAX, LINK_STRANGERS_MAX, SNAPSHOT_FRAME_BYTES_MAX};
-use crate::log::replica::MemberId;
+use super::frame::{self, ANSWER, Frame, Hello, Kind, OPENING, REST, Refusal, answer, negotiate};
+use super::peer::Peer;
+use super::stream::Stream;
+use super::{First, Shared, first, snapshot, tls};
+use crate::limits::{LINK_FRAME_BYTES_MAX, LINK_STRANGERS_MAX};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::io::Result;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// Whoever has not said who they are by then is a stranger.
 const HELLO_WITHIN: Duration = Duration::from_secs(2);
-/// A snapshot of which nothing has come for so long has broken off.
-const SNAPSHOT_SILENT: Duration = Duration::from_secs(10);
 /// Read with one call, at most.
 const READ_BYTES: usize = 256 * 1024;
 
+/// Connections that have not said who they are, the oldest first. There is always room for one more: the oldest goes.
+#[derive(Default)]
+pub(super) struct Strangers(Mutex<VecDeque<(u64, Arc<Notify>)>>);
+
+impl Strangers {
+    fn enter(&self, number: u64) -> Arc<Notify> {
+        let leave = Arc::new(Notify::new());
+        let mut all = self.0.lock();
+        if all.len() >= LINK_STRANGERS_MAX
+            && let Some((_, oldest)) = all.pop_front()
+        {
+            oldest.notify_one();
+        }
+        all.push_back((number, leave.clone()));
+        leave
+    }
+
+    fn leave(&self, number: u64) {
+        self.0.lock().retain(|(other, _)| *other != number);
+    }
+}
+
 pub(super) async fn run(shared: Arc<Shared>, listener: TcpListener) {
+    // Dropped before the listener is.
+    let _closed_in_child = folkmoot_sys::ClosedInChild::new(listener.as_raw_fd());
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                if shared.strangers.fetch_add(1, Ordering::AcqRel) >= LINK_STRANGERS_MAX {
-                    shared.strangers.fetch_sub(1, Ordering::AcqRel);
-                    continue;
-                }
+            Ok((socket, _)) => {
+                let number = shared.number();
+                let told_to_leave = shared.strangers.enter(number);
                 let shared = shared.clone();
                 tokio::spawn(async move {
-                    let known = timeout(HELLO_WITHIN, greet(&shared, stream)).await;
-                    shared.strangers.fetch_sub(1, Ordering::AcqRel);
-                    if let Ok(Some((stream, hello, outbox))) = known {
-                        serve(&shared, stream, hello, &outbox).await;
+                    let greeted = first(timeout(HELLO_WITHIN, greet(&shared, socket, number)), told_to_leave.notified()).await;
+                    shared.strangers.leave(number);
+                    if let First::One(Ok(Ok(Some((stream, kind, peer))))) = greeted {
+                        serve(&shared, stream, kind, &peer, number).await;
                     }
                 });
             }
@@ -44,107 +69,114 @@ pub(super) async fn run(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-async fn greet(shared: &Shared, mut stream: TcpStream) -> Option<(TcpStream, Hello, Arc<Outbox>)> {
-    stream.set_nodelay(true).ok()?;
-    let mut bytes = [0; HELLO];
-    stream.read_exact(&mut bytes).await.ok()?;
-    let judged = Hello::decode(&bytes)?.and_then(|hello| {
-        if hello.ensemble != shared.ensemble {
-            return Err(Refusal::Ensemble);
+/// Who is there, and what for; none if they are not welcome.
+async fn greet(shared: &Shared, socket: TcpStream, number: u64) -> Result<Option<(Stream, Kind, Arc<Peer>)>> {
+    let mut stream = Stream::new(socket, snapshot::SILENT)?;
+    let mut shown = None;
+    if let Some(tls) = &shared.tls {
+        let acceptor = tls.acceptor();
+        let shown = &mut shown;
+        let secured = stream.secure(|socket| async move {
+            let secured = acceptor.accept(socket).into_fallible().await?;
+            *shown = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|own| own.clone().into_owned());
+            Ok(secured)
+        });
+        stream = secured.await.inspect_err(|error| tracing::debug!(%error, "whoever calls at the members' door has no good certificate"))?;
+    }
+    let mut opening = [0; OPENING];
+    stream.read_exact(&mut opening).await?;
+    let judged = match negotiate(&opening) {
+        None => return Ok(None),
+        Some(Err(refusal)) => Err(refusal),
+        Some(Ok(version)) => {
+            let mut rest = [0; REST];
+            stream.read_exact(&mut rest).await?;
+            judge(shared, &rest, |id| shown.as_ref().is_some_and(|certificate| tls::names(certificate, id))).map(|(kind, peer)| (version, kind, peer))
         }
-        if hello.to != shared.id {
-            return Err(Refusal::NotMe);
+    };
+    match judged {
+        Err(refusal) => {
+            refuse(&mut stream, refusal).await?;
+            Ok(None)
         }
-        let outbox = shared.peers.lock().get(&hello.from).map(|(_, outbox)| outbox.clone());
-        outbox.map(|outbox| (hello, outbox)).ok_or(Refusal::Unknown)
-    });
-    stream.write_all(&answer(judged.as_ref().err().copied())).await.ok()?;
-    let (hello, outbox) = judged.ok()?;
-    Some((stream, hello, outbox))
-}
-
-async fn serve(shared: &Shared, stream: TcpStream, hello: Hello, outbox: &Outbox) {
-    match hello.kind {
-        Kind::Messages => {
-            let number = shared.connections.fetch_add(1, Ordering::AcqRel) + 1;
-            *outbox.incoming.lock() = number;
-            let _ = messages(shared, stream, hello.from, outbox, number).await;
-            let mut incoming = outbox.incoming.lock();
-            if *incoming == number {
-                *incoming = 0;
-                // It was killed, or has cut us off: its own end of our connection is soon to be found broken, too.
-                outbox.broken.notify_waiters();
+        Ok((version, kind, peer)) => {
+            if kind == Kind::Messages {
+                // Before the answer: nothing of an older connection arrives once the caller knows that this one is up.
+                peer.claim(number);
             }
+            let welcome: [u8; ANSWER] = answer(Ok(version));
+            let answered = async {
+                stream.write_all(&welcome).await?;
+                stream.flush().await
+            };
+            if let Err(error) = answered.await {
+                peer.release(number);
+                return Err(error);
+            }
+            Ok(Some((stream, kind, peer)))
         }
-        Kind::Snapshot => snapshot(shared, stream, hello.from).await,
     }
 }
 
-async fn messages(shared: &Shared, stream: TcpStream, from: MemberId, outbox: &Outbox, number: u64) -> std::io::Result<()> {
+fn judge(shared: &Shared, rest: &[u8; REST], is_shown: impl Fn(u8) -> bool) -> std::result::Result<(Kind, Arc<Peer>), Refusal> {
+    let hello = Hello::decode(rest)?;
+    // First of all: who cannot show it learns nothing else.
+    if shared.tls.is_some() && !is_shown(hello.from) {
+        return Err(Refusal::Certificate);
+    }
+    if hello.ensemble != shared.ensemble {
+        return Err(Refusal::Ensemble);
+    }
+    if hello.to != shared.id {
+        return Err(Refusal::NotMe);
+    }
+    let peer = shared.peer(hello.from).ok_or(Refusal::Unknown)?;
+    tracing::debug!(from = hello.from, incarnation = hello.incarnation, kind = ?hello.kind, "a member calls");
+    Ok((hello.kind, peer))
+}
+
+/// Says why, and sees to it that it is heard: what is left unread would turn the end into a reset.
+async fn refuse(stream: &mut Stream, refusal: Refusal) -> Result<()> {
+    tracing::debug!(reason = Refusal::words(refusal as u8), "a call at the members' door is refused");
+    stream.write_all(&answer(Err(refusal))).await?;
+    stream.shutdown().await?;
+    let mut rest = [0; 256];
+    for _ in 0..16 {
+        if stream.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn serve(shared: &Shared, stream: Stream, kind: Kind, peer: &Peer, number: u64) {
+    match kind {
+        Kind::Messages => {
+            let ended = first(messages(shared, stream, peer, number), peer.unheard(number)).await;
+            if let First::One(Err(error)) = ended {
+                tracing::debug!(from = peer.id, %error, "a link from a member has ended");
+            }
+            peer.release(number);
+        }
+        Kind::Snapshot => snapshot::take(shared, BufReader::with_capacity(READ_BYTES, stream), peer).await,
+    }
+}
+
+async fn messages(shared: &Shared, stream: Stream, peer: &Peer, number: u64) -> Result<()> {
     let mut stream = BufReader::with_capacity(READ_BYTES, stream);
     loop {
-        let length = stream.read_u32_le().await? as usize;
-        if length > LINK_FRAME_BYTES_MAX {
-            tracing::warn!(from, length, "a member sends a frame that is too long; the link is closed");
-            return Ok(());
-        }
         let mut message = Vec::new();
-        // Allocated as it comes.
-        (&mut stream).take(length as u64).read_to_end(&mut message).await?;
-        if message.len() < length {
+        match frame::read(&mut stream, LINK_FRAME_BYTES_MAX, &mut message).await? {
+            Frame::Whole => {}
+            Frame::TooLong(length) => {
+                tracing::warn!(from = peer.id, length, "a member sends a frame that is too long; the link is closed");
+                return Ok(());
+            }
+            Frame::End(..) => return Ok(()),
+        }
+        let mut is_told = false;
+        if !peer.while_heard(number, || is_told = shared.tell(|told| told.arrived(peer.id, message)).is_some()) || !is_told {
             return Ok(());
-        }
-        // Held while it is told: once a newer connection is listened to, nothing of this one comes after.
-        let incoming = outbox.incoming.lock();
-        if *incoming != number || shared.closed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        shared.told.arrived(from, message);
-    }
-}
-
-async fn snapshot(shared: &Shared, stream: TcpStream, from: MemberId) {
-    let mut stream = BufReader::with_capacity(READ_BYTES, stream);
-    let whole = records(shared, &mut stream, from).await.unwrap_or(false);
-    if !shared.closed.load(Ordering::Acquire) {
-        shared.told.snapshot_ends(from, whole);
-    }
-    if whole {
-        let _ = timeout(HELLO_WITHIN, stream.write_all(&[0])).await;
-    }
-}
-
-/// Whether all has come as it was sent.
-async fn records(shared: &Shared, stream: &mut BufReader<TcpStream>, from: MemberId) -> std::io::Result<bool> {
-    let (mut count, mut crc) = (0_u64, 0_u32);
-    let mut record = Vec::new();
-    let mut is_first = true;
-    loop {
-        let length = timeout(SNAPSHOT_SILENT, stream.read_u32_le()).await??;
-        if length == END {
-            let mut end = [0; END_BYTES];
-            timeout(SNAPSHOT_SILENT, stream.read_exact(&mut end)).await??;
-            return Ok(end[..8] == count.to_le_bytes() && end[8..] == crc.to_le_bytes());
-        }
-        if length as usize > SNAPSHOT_FRAME_BYTES_MAX {
-            return Ok(false);
-        }
-        record.clear();
-        timeout(SNAPSHOT_SILENT, (&mut *stream).take(u64::from(length)).read_to_end(&mut record)).await??;
-        if record.len() < length as usize || shared.closed.load(Ordering::Acquire) {
-            return Ok(false);
-        }
-        let taken = if is_first {
-            shared.told.snapshot_begins(from, std::mem::take(&mut record))
-        } else {
-            count += 1;
-            crc = crc32c::crc32c_append(crc, &record);
-            shared.told.snapshot_record(from, &record)
-        };
-        is_first = false;
-        if let Err(error) = taken {
-            tracing::warn!(from, %error, "a snapshot is not taken");
-            return Ok(false);
         }
     }
 }

@@ -15,8 +15,9 @@ pub type FxBuildHasher = BuildHasherDefault<FxHasher>;
 #[derive(Debug, Clone, Default)]
 pub struct FxHasher(u64);
 
-/// 2^64 divided by the golden ratio: odd, with its bits well spread.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// About 2^64 divided by the golden ratio, so the high bits of a product are well spread; 1 modulo 256, so that the low
+/// ones are those of a small number, and members with small ids are met in the order of their ids.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c01;
 
 impl Hasher for FxHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -37,16 +38,15 @@ impl Hasher for FxHasher {
     }
 
     fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(SPREAD).rotate_left(26);
+        self.0 = (self.0.rotate_left(26) ^ word).wrapping_mul(SPREAD);
     }
 
     fn write_usize(&mut self, word: usize) {
         self.write_u64(word as u64);
     }
 
-    // A table takes its place from the low bits and a mark from the high ones.
     fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
+        self.0
     }
 }
 
@@ -63,6 +63,12 @@ mod tests {
         assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), 255);
         assert!(hashes.iter().map(|hash| hash % 256).collect::<HashSet<_>>().len() > 128);
         assert!(hashes.iter().map(|hash| hash >> 57).collect::<HashSet<_>>().len() > 96);
+    }
+
+    #[test]
+    fn small_ids_are_met_in_their_order() {
+        let ids: HashSet<u64, FxBuildHasher> = [3, 1, 5, 2, 4].into_iter().collect();
+        assert_eq!(ids.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     }
 
     #[test]

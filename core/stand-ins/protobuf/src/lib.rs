@@ -1,11 +1,12 @@
 //! Stands in for `protobuf` 2 below the consensus library: the few names of it that library uses.
 //!
-//! There is no protobuf here, and nothing here meets a byte of a peer's before the peer has shown who it is: messages
+//! There is none of its code here, and nothing here meets a byte of a peer's before the peer has shown who it is: messages
 //! between members and records on disk have a codec of their own, beside their owners. The library itself needs two things:
-//! - [`Message::compute_size`], by which it cuts batches to size: what protobuf would take, so that limits mean the same
-//!   with the published crate;
-//! - a change of membership to and from the bytes of a log entry. Those bytes are ours ([`value`]), and other than
-//!   protobuf's. Whatever stores or sends such an entry should store the change itself, not these bytes.
+//! - [`Message::compute_size`], by which it cuts batches to size;
+//! - a change of membership to and from the bytes that a log entry holds.
+//!
+//! For both the bytes are protobuf's, so that limits mean the same with the published crate, and a log that one
+//! build has written is read by the other. What writes and reads them ([`value`]) is a page of our own.
 //!
 //! The names and signatures are the published crate's, as far as they go, so that a program compiles with either; no code
 //! of it was taken.
@@ -21,13 +22,13 @@ pub use singular::SingularPtrField;
 
 /// What can be measured, written and read back.
 pub trait Message: Default {
-    /// How many bytes protobuf would take for this.
+    /// How many bytes this takes.
     fn compute_size(&self) -> u32;
 
-    /// The bytes that [`merge_from_bytes`](Self::merge_from_bytes) reads; none if every field is at its default.
+    /// The bytes; none if every field is at its default.
     fn write_to_bytes(&self) -> ProtobufResult<Vec<u8>>;
 
-    /// Takes the fields from bytes; no bytes at all change nothing.
+    /// Takes the fields that the bytes hold.
     ///
     /// # Errors
     /// If these are not the bytes of such a message; then nothing is changed either.
@@ -45,6 +46,10 @@ pub trait ProtobufEnum: Copy + PartialEq + 'static {
     /// All of them, by number.
     fn values() -> &'static [Self];
 }
+
+/// Nothing: fields that are not known are not kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnknownFields;
 
 /// Bytes that were not what they were read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

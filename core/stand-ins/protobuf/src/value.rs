@@ -1,187 +1,258 @@
-//! The fields of messages: how large protobuf would write them, and our own bytes for them.
+//! The fields of messages: what protobuf would take for each, and the bytes themselves.
 //!
-//! Ours: fields in their order, nothing left out; integers as eight bytes, least first; an enum or a truth value as one
-//! byte; bytes and lists behind a length of four bytes; a message that may be missing behind a 0 or a 1. A message whose
-//! fields are all at their defaults is no bytes at all when it stands alone: the library puts an empty change of
-//! membership into its log that way. Messages hold each other to a fixed depth, so reading cannot recurse without end.
+//! A field is a key (its number and the form of what follows) and a number, or bytes behind their length; all numbers have
+//! seven bits a byte, the lowest first. Fields at their defaults are left out. That is all of protobuf's format that is needed
+//! here. Nothing is kept of fields that are not known, and forms that could nest without end are refused.
+//! Messages hold each other to a fixed depth.
 
 use bytes_crate::Bytes;
 
-use crate::{ProtobufEnum, ProtobufError, ProtobufResult, RepeatedField, SingularPtrField};
+use crate::{Message, ProtobufEnum, ProtobufError, ProtobufResult, RepeatedField, SingularPtrField};
 
 /// A field's content.
-pub trait Value: Sized {
-    /// How many bytes protobuf would take, the field's number included, which takes `tag` bytes; 0 for a default.
-    fn size(&self, tag: u32) -> u32;
+pub trait Value {
+    /// How many bytes it takes with its key, which takes `key` of them.
+    fn size(&self, key: u32) -> u32;
 
-    /// Appends our bytes.
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()>;
+    /// Appends it as the field `number`.
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()>;
 
-    /// Takes our bytes off the front of `input`.
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self>;
+    /// Takes what was read over, or in addition where there can be several.
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()>;
 }
 
-/// How many bytes protobuf takes for a number: seven bits each.
-pub const fn varint(value: u64) -> u32 {
-    let bits = 64 - (value | 1).leading_zeros();
+/// What was read behind a key.
+#[derive(Debug, Clone, Copy)]
+pub enum Read<'a> {
+    /// A number.
+    Number(u64),
+    /// Bytes that had their length before them.
+    Bytes(&'a [u8]),
+    /// Four or eight bytes, which no field here is.
+    Fixed,
+}
+
+/// How many bytes a number takes.
+pub const fn number_size(number: u64) -> u32 {
+    let bits = 64 - (number | 1).leading_zeros();
     bits.div_ceil(7)
 }
 
-/// How many bytes protobuf takes for `len` bytes behind their length.
-pub const fn delimited(len: u32) -> u32 {
-    varint(len as u64) + len
+fn bytes_size(len: u32) -> u32 {
+    number_size(len.into()) + len
 }
 
-/// The first `len` bytes of `input`, which moves past them.
-fn front<'a>(input: &mut &'a [u8], len: usize) -> ProtobufResult<&'a [u8]> {
-    input.split_off(..len).ok_or(ProtobufError("a message ends too early"))
+fn write_number(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
 }
 
-/// That nothing is left of a message that was read.
-pub fn end(rest: &[u8]) -> ProtobufResult<()> {
-    if rest.is_empty() { Ok(()) } else { Err(ProtobufError("bytes behind the end of a message")) }
+fn write_field(number: u64, content: u64, out: &mut Vec<u8>) {
+    write_number(number << 3, out);
+    write_number(content, out);
 }
 
-fn write_len(len: usize, out: &mut Vec<u8>) -> ProtobufResult<()> {
-    let len = u32::try_from(len).map_err(|_| ProtobufError("a field is longer than 4 GiB"))?;
-    out.extend_from_slice(&len.to_le_bytes());
-    Ok(())
+fn write_bytes(number: u64, content: &[u8], out: &mut Vec<u8>) {
+    write_number(number << 3 | 2, out);
+    write_number(content.len() as u64, out);
+    out.extend_from_slice(content);
 }
 
-/// A length; whatever follows takes a byte each at least, so it is never more than what is left.
-fn read_len(input: &mut &[u8]) -> ProtobufResult<usize> {
-    let len = u32::from_le_bytes(front(input, 4)?.try_into().expect("four bytes")) as usize;
-    if len > input.len() { Err(ProtobufError("a length reaches past the end")) } else { Ok(len) }
+fn read_number(input: &mut &[u8]) -> ProtobufResult<u64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *input.split_off_first().ok_or(ProtobufError("a number ends too early"))?;
+        let bits = u64::from(byte & 0x7f);
+        number |= bits << shift;
+        if byte < 0x80 {
+            let fits = bits << shift >> shift == bits;
+            return if fits { Ok(number) } else { Err(ProtobufError("a number has more than 64 bits")) };
+        }
+    }
+    Err(ProtobufError("a number has more than ten bytes"))
 }
+
+fn read_bytes<'a>(input: &mut &'a [u8], len: u64) -> ProtobufResult<&'a [u8]> {
+    let len = usize::try_from(len).ok();
+    len.and_then(|len| input.split_off(..len)).ok_or(ProtobufError("a length reaches past the end"))
+}
+
+/// The next field's number and content; none at the end.
+///
+/// # Errors
+/// If what comes is no field.
+pub fn next<'a>(input: &mut &'a [u8]) -> ProtobufResult<Option<(u64, Read<'a>)>> {
+    if input.is_empty() {
+        return Ok(None);
+    }
+    let key = read_number(input)?;
+    let read = match key & 7 {
+        0 => Read::Number(read_number(input)?),
+        1 => read_bytes(input, 8).map(|_| Read::Fixed)?,
+        2 => {
+            let len = read_number(input)?;
+            Read::Bytes(read_bytes(input, len)?)
+        }
+        5 => read_bytes(input, 4).map(|_| Read::Fixed)?,
+        _ => return Err(ProtobufError("a field of a form that is not read here")),
+    };
+    if key >> 3 == 0 { Err(ProtobufError("a field without a number")) } else { Ok(Some((key >> 3, read))) }
+}
+
+const FORM: ProtobufError = ProtobufError("a field has another form than its number says");
 
 impl Value for u64 {
-    fn size(&self, tag: u32) -> u32 {
-        if *self == 0 { 0 } else { tag + varint(*self) }
+    fn size(&self, key: u32) -> u32 {
+        if *self == 0 { 0 } else { key + number_size(*self) }
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        out.extend_from_slice(&self.to_le_bytes());
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        if *self != 0 {
+            write_field(number, *self, out);
+        }
         Ok(())
     }
 
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        Ok(Self::from_le_bytes(front(input, 8)?.try_into().expect("eight bytes")))
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Number(number) = read else { return Err(FORM) };
+        *self = number;
+        Ok(())
     }
 }
 
 impl Value for i64 {
-    fn size(&self, tag: u32) -> u32 {
-        self.cast_unsigned().size(tag)
+    fn size(&self, key: u32) -> u32 {
+        self.cast_unsigned().size(key)
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        self.cast_unsigned().write(out)
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        self.cast_unsigned().write(number, out)
     }
 
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        Ok(u64::read(input)?.cast_signed())
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Number(number) = read else { return Err(FORM) };
+        *self = number.cast_signed();
+        Ok(())
     }
 }
 
 impl Value for bool {
-    fn size(&self, tag: u32) -> u32 {
-        if *self { tag + 1 } else { 0 }
+    fn size(&self, key: u32) -> u32 {
+        u64::from(*self).size(key)
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        out.push((*self).into());
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        u64::from(*self).write(number, out)
+    }
+
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Number(number) = read else { return Err(FORM) };
+        *self = number != 0;
         Ok(())
-    }
-
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        match front(input, 1)? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            _ => Err(ProtobufError("neither true nor false")),
-        }
     }
 }
 
 impl<E: ProtobufEnum> Value for E {
-    fn size(&self, tag: u32) -> u32 {
-        u64::from(self.value().cast_unsigned()).size(tag)
+    fn size(&self, key: u32) -> u32 {
+        u64::from(self.value().cast_unsigned()).size(key)
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        out.push(u8::try_from(self.value()).map_err(|_| ProtobufError("a variant without a byte"))?);
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        u64::from(self.value().cast_unsigned()).write(number, out)
+    }
+
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Number(number) = read else { return Err(FORM) };
+        let variant = i32::try_from(number).ok().and_then(E::from_i32);
+        *self = variant.ok_or(ProtobufError("an unknown variant"))?;
         Ok(())
-    }
-
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        E::from_i32(front(input, 1)?[0].into()).ok_or(ProtobufError("an unknown variant"))
     }
 }
 
 impl Value for Bytes {
-    fn size(&self, tag: u32) -> u32 {
-        if self.is_empty() { 0 } else { tag + delimited(self.len() as u32) }
+    fn size(&self, key: u32) -> u32 {
+        if self.is_empty() { 0 } else { key + bytes_size(self.len() as u32) }
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        write_len(self.len(), out)?;
-        out.extend_from_slice(self);
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        if !self.is_empty() {
+            write_bytes(number, self, out);
+        }
         Ok(())
     }
 
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        let len = read_len(input)?;
-        Ok(Self::copy_from_slice(front(input, len)?))
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Bytes(bytes) = read else { return Err(FORM) };
+        *self = Self::copy_from_slice(bytes);
+        Ok(())
     }
-}
-
-fn write_list<T: Value>(list: &[T], out: &mut Vec<u8>) -> ProtobufResult<()> {
-    write_len(list.len(), out)?;
-    list.iter().try_for_each(|value| value.write(out))
-}
-
-fn read_list<T: Value>(input: &mut &[u8]) -> ProtobufResult<Vec<T>> {
-    (0..read_len(input)?).map(|_| T::read(input)).collect()
 }
 
 impl Value for Vec<u64> {
-    fn size(&self, tag: u32) -> u32 {
-        self.iter().map(|value| tag + varint(*value)).sum()
+    fn size(&self, key: u32) -> u32 {
+        self.iter().map(|value| key + number_size(*value)).sum()
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        write_list(self, out)
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        self.iter().for_each(|value| write_field(number, *value, out));
+        Ok(())
     }
 
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        read_list(input)
-    }
-}
-
-impl<T: Value> Value for RepeatedField<T> {
-    fn size(&self, tag: u32) -> u32 {
-        self.iter().map(|value| value.size(tag)).sum()
-    }
-
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        write_list(self, out)
-    }
-
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        read_list(input).map(Self::from)
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        match read {
+            Read::Number(number) => self.push(number),
+            Read::Bytes(mut several) => {
+                while !several.is_empty() {
+                    self.push(read_number(&mut several)?);
+                }
+            }
+            Read::Fixed => return Err(FORM),
+        }
+        Ok(())
     }
 }
 
-impl<T: Value> Value for SingularPtrField<T> {
-    fn size(&self, tag: u32) -> u32 {
-        self.as_ref().map_or(0, |value| value.size(tag))
+impl<M: Message> Value for RepeatedField<M> {
+    fn size(&self, key: u32) -> u32 {
+        self.iter().map(|message| key + bytes_size(message.compute_size())).sum()
     }
 
-    fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-        self.is_some().write(out)?;
-        self.as_ref().map_or(Ok(()), |value| value.write(out))
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        self.iter().try_for_each(|message| {
+            write_bytes(number, &message.write_to_bytes()?, out);
+            Ok(())
+        })
     }
 
-    fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-        Ok(if bool::read(input)? { Self::some(T::read(input)?) } else { Self::none() })
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Bytes(bytes) = read else { return Err(FORM) };
+        let mut message = M::default();
+        message.merge_from_bytes(bytes)?;
+        self.push(message);
+        Ok(())
+    }
+}
+
+impl<M: Message> Value for SingularPtrField<M> {
+    fn size(&self, key: u32) -> u32 {
+        self.as_ref().map_or(0, |message| key + bytes_size(message.compute_size()))
+    }
+
+    fn write(&self, number: u64, out: &mut Vec<u8>) -> ProtobufResult<()> {
+        if let Some(message) = self.as_ref() {
+            write_bytes(number, &message.write_to_bytes()?, out);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, read: Read<'_>) -> ProtobufResult<()> {
+        let Read::Bytes(bytes) = read else { return Err(FORM) };
+        let mut message = self.take().unwrap_or_default();
+        message.merge_from_bytes(bytes)?;
+        *self = Self::some(message);
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::eraftpb::{ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2,
 
 /// What happens to member `node_id`.
 pub fn new_conf_change_single(node_id: u64, change_type: ConfChangeType) -> ConfChangeSingle {
-    ConfChangeSingle { change_type, node_id }
+    ConfChangeSingle { change_type, node_id, ..ConfChangeSingle::default() }
 }
 
 /// A change of membership, of the old or the new kind.

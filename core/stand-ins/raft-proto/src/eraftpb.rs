@@ -1,4 +1,5 @@
-//! The messages. What their fields mean is the library's to say; here is their shape.
+//! The messages. What their fields mean is the library's to say; here is their shape. Fields are written in the order in
+//! which they stand, which is the published crate's.
 
 use bytes::Bytes;
 use protobuf::value::{self, Value};
@@ -35,8 +36,8 @@ message! {
         term: u64 = 2 copy(get_term, set_term),
         index: u64 = 3 copy(get_index, set_index),
         data: Bytes = 4 held(get_data, set_data, mut_data, take_data),
-        sync_log: bool = 5 copy(get_sync_log, set_sync_log),
         context: Bytes = 6 held(get_context, set_context, mut_context, take_context),
+        sync_log: bool = 5 copy(get_sync_log, set_sync_log),
     }
 }
 
@@ -75,13 +76,13 @@ message! {
         index: u64 = 6 copy(get_index, set_index),
         entries: RepeatedField<Entry> = 7 held(get_entries, set_entries, mut_entries, take_entries),
         commit: u64 = 8 copy(get_commit, set_commit),
+        commit_term: u64 = 15 copy(get_commit_term, set_commit_term),
         snapshot: SingularPtrField<Snapshot> = 9 maybe(Snapshot, has_snapshot, get_snapshot, set_snapshot, mut_snapshot, take_snapshot),
+        request_snapshot: u64 = 13 copy(get_request_snapshot, set_request_snapshot),
         reject: bool = 10 copy(get_reject, set_reject),
         reject_hint: u64 = 11 copy(get_reject_hint, set_reject_hint),
         context: Bytes = 12 held(get_context, set_context, mut_context, take_context),
-        request_snapshot: u64 = 13 copy(get_request_snapshot, set_request_snapshot),
         deprecated_priority: u64 = 14 copy(get_deprecated_priority, set_deprecated_priority),
-        commit_term: u64 = 15 copy(get_commit_term, set_commit_term),
         priority: i64 = 16 copy(get_priority, set_priority),
     }
 }
@@ -116,10 +117,10 @@ impl<V: IntoIterator<Item = u64>, L: IntoIterator<Item = u64>> From<(V, L)> for 
 message! {
     /// A change of one member, as it was before changes of several.
     ConfChange {
-        id: u64 = 1 copy(get_id, set_id),
         change_type: ConfChangeType = 2 copy(get_change_type, set_change_type),
         node_id: u64 = 3 copy(get_node_id, set_node_id),
         context: Bytes = 4 held(get_context, set_context, mut_context, take_context),
+        id: u64 = 1 copy(get_id, set_id),
     }
 }
 

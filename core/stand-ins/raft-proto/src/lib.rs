@@ -1,6 +1,6 @@
 //! Stands in for `raft-proto` below the consensus library: the messages it speaks in, as plain structs.
 //!
-//! Nothing here is generated and nothing is protobuf (see the stand-in of that name for why, and for what the bytes are).
+//! Nothing here is generated (see the stand-in of `protobuf` for why, and for what the bytes are).
 //! Names, fields and signatures are those of the published crate with its `protobuf-codec`, as far as the library and we
 //! use them, so that a program compiles with either; no code of it was taken.
 

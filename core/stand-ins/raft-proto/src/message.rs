@@ -6,7 +6,12 @@ macro_rules! message {
         $(#[$about])*
         #[derive(Debug, Clone, Default, PartialEq)]
         #[allow(missing_docs)]
-        pub struct $name { $(pub $field: $type),+ }
+        pub struct $name {
+            $(pub $field: $type,)+
+            /// Nothing; the published structs have such a field, so a literal has to end in the defaults with either.
+            #[doc(hidden)]
+            pub unknown_fields: protobuf::UnknownFields,
+        }
 
         /// The accessors are named after their field.
         #[allow(missing_docs)]
@@ -20,39 +25,25 @@ macro_rules! message {
 
         impl protobuf::Message for $name {
             fn compute_size(&self) -> u32 {
-                0 $(+ Value::size(&self.$field, if $number < 16 { 1 } else { 2 }))+
+                0 $(+ self.$field.size(value::number_size($number << 3)))+
             }
 
             fn write_to_bytes(&self) -> ProtobufResult<Vec<u8>> {
                 let mut out = Vec::new();
-                if *self != Self::default() {
-                    self.write(&mut out)?;
-                }
+                $(self.$field.write($number, &mut out)?;)+
                 Ok(out)
             }
 
             fn merge_from_bytes(&mut self, mut bytes: &[u8]) -> ProtobufResult<()> {
-                if !bytes.is_empty() {
-                    let read = Self::read(&mut bytes)?;
-                    value::end(bytes)?;
-                    *self = read;
+                let mut merged = self.clone();
+                while let Some((number, read)) = value::next(&mut bytes)? {
+                    match number {
+                        $($number => merged.$field.merge(read)?,)+
+                        _ => {}
+                    }
                 }
+                *self = merged;
                 Ok(())
-            }
-        }
-
-        impl Value for $name {
-            fn size(&self, tag: u32) -> u32 {
-                tag + value::delimited(protobuf::Message::compute_size(self))
-            }
-
-            fn write(&self, out: &mut Vec<u8>) -> ProtobufResult<()> {
-                $(Value::write(&self.$field, out)?;)+
-                Ok(())
-            }
-
-            fn read(input: &mut &[u8]) -> ProtobufResult<Self> {
-                Ok(Self { $($field: Value::read(input)?),+ })
             }
         }
     };
