@@ -34,7 +34,8 @@ fn net(priorities: &[u8]) -> Net {
     let ids: Vec<MemberId> = voters.iter().map(|voter| voter.id).collect();
     let member = |voter: &Voter| {
         let id = voter.id;
-        let replica = ReplicaOptions { id, election_ticks: 40, heartbeat_ticks: 5, band_ticks: 3, priority: voter.priority, rank: 0, seed: 5, cache_bytes: 1 << 20 };
+        let replica =
+            ReplicaOptions { id, election_ticks: 40, heartbeat_ticks: 5, band_ticks: 3, priority: voter.priority, rank: 0, seed: 5, cache_bytes: 1 << 20 };
         let options = NodeOptions { incarnation: u64::from(id) << 32, replica, voters: voters.clone(), secret: [id; 32] };
         let node = Node::new(options, Journal::found(id, &ids).0).unwrap();
         (id, Member { node, machine: Machine::new(1, false), applied: (1, 0), answers: Vec::new(), barriers: Vec::new() })

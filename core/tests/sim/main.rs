@@ -228,9 +228,11 @@ fn the_same_seed_is_the_same_run() {
 
 /// Tests of the tester: a bug that is built in is found.
 #[track_caller]
+#[allow(clippy::print_stdout, reason = "which seed it was is worth knowing")]
 fn found(bug: Bug, by: &[&str]) {
     let (_, broken) = run_all(0..200, Some(bug), true);
     let (seed, what) = broken.first().unwrap_or_else(|| panic!("{bug:?} was not found"));
+    println!("{bug:?} is found by seed {seed}: {what}");
     assert!(by.iter().any(|part| what.contains(part)), "seed {seed}: {what}");
 }
 
