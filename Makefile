@@ -15,7 +15,9 @@ VPY     := $(VENV)/bin/python
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 say      = @printf '\n== %s\n' "$(1)"
 
-.PHONY: demo test msrv verify fix bench header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
+SEEDS   ?= 1000
+
+.PHONY: demo test sim msrv verify fix bench header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python)
@@ -33,6 +35,11 @@ cargo-test: tools
 outside-test: tools
 	$(call say,a Rust program outside this workspace$(,) with and without our stand-ins)
 	CARGO='$(CARGO)' sh tests/outside.sh
+
+# The whole ensemble in one thread, one seed after another; `make sim SEEDS=n`, FOLKMOOT_SEED=<n> replays one.
+sim: tools
+	$(call say,simulation: $(SEEDS) seeds)
+	FOLKMOOT_SEEDS=$(SEEDS) $(CARGO) test -q -p folkmoot --features simulation --test sim -- --nocapture
 
 c-test: tools
 	$(call say,C and C++: every standard$(,) symbols$(,) fork$(,) leaks)

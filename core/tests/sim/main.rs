@@ -188,6 +188,33 @@ fn whatever_goes_wrong_the_invariants_hold_and_it_settles() {
         println!("seed {seed}: {what}\n  {}", replay(*seed));
     }
     assert!(broken.is_empty(), "{} of {many} seeds", broken.len());
+    // All of it really happened: so often, for a thousand seeds, at the least.
+    let least = [
+        ("leaders", counts.leaders, 5_000),
+        ("crashes that lost something", counts.crashes_that_lost, 400),
+        ("one-way cuts", counts.one_way_cuts, 2_000),
+        ("partitions", counts.partitions, 2_000),
+        ("overlapping links", counts.overlaps, 500),
+        ("pauses", counts.pauses, 1_000),
+        ("full disks", counts.full_disks, 1_000),
+        ("failed syncs", counts.failed_syncs, 800),
+        ("slow disks", counts.slow_disks, 1_000),
+        ("clocks that are off", counts.skews, 800),
+        ("blackouts", counts.blackouts, 200),
+        ("snapshots installed", counts.snapshots_installed, 1_000),
+        ("snapshots taken", counts.snapshots_taken, 8_000),
+        ("expired sessions", counts.expired, 3_000),
+        ("moved sessions", counts.moved, 3_000),
+        ("resumed pipelines", counts.resumed, 5_000),
+        ("transfers", counts.transfers, 200),
+        ("writes", counts.writes, 150_000),
+        ("linearizable reads", counts.barriers, 40_000),
+        ("local reads", counts.reads, 15_000),
+    ];
+    for (what, many_times, least) in least {
+        let least = least * many / 1_000;
+        assert!(many < 100 || many_times >= least, "{what}: {many_times}, and {least} are the least");
+    }
 }
 
 #[test]
@@ -201,9 +228,11 @@ fn the_same_seed_is_the_same_run() {
 
 /// Tests of the tester: a bug that is built in is found.
 #[track_caller]
+#[allow(clippy::print_stdout, reason = "which seed it was is worth knowing")]
 fn found(bug: Bug, by: &[&str]) {
     let (_, broken) = run_all(0..200, Some(bug), true);
     let (seed, what) = broken.first().unwrap_or_else(|| panic!("{bug:?} was not found"));
+    println!("{bug:?} is found by seed {seed}: {what}");
     assert!(by.iter().any(|part| what.contains(part)), "seed {seed}: {what}");
 }
 

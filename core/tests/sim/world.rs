@@ -137,6 +137,13 @@ impl World {
                 world.links.insert((id, to), Link::default());
             }
         }
+        // Clocks of the wall agree as they please.
+        for member in world.members.values_mut() {
+            if world.chance.per_mille(300) {
+                world.counts.skews += 1;
+                member.skew_ms = world.chance.below(120_000) as i64 - 60_000;
+            }
+        }
         for id in world.ids() {
             world.start(id);
         }

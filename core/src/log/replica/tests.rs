@@ -421,7 +421,9 @@ proptest! {
             read.take(&journal::entry(&entry)).unwrap();
             journal.entries.push_back(entry);
         }
-        journal.hard = HardState { term, vote: 3, commit: commit.min(journal.entries.len() as u64) + 1, ..HardState::default() };
+        let mut hard = HardState::default();
+        (hard.term, hard.vote, hard.commit) = (term, 3, commit.min(journal.entries.len() as u64) + 1);
+        journal.hard = hard;
         read.take(&journal::hard(&journal.hard)).unwrap();
         read.check().unwrap();
         prop_assert_eq!((read.id(), read.base, &read.hard, &read.entries), (journal.id(), journal.base, &journal.hard, &journal.entries));

@@ -15,10 +15,6 @@ impl Acknowledged {
         self.writes.insert(key, index);
     }
 
-    pub fn count(&self) -> usize {
-        self.writes.len()
-    }
-
     /// `applied` by a member whose log is the one that all agree on.
     pub fn check(&self, member: u8, applied: u64) -> Check {
         for (key, index) in &self.writes {

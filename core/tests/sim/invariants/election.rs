@@ -13,8 +13,4 @@ impl Election {
             _ => Ok(()),
         }
     }
-
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
 }
