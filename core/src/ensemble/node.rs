@@ -481,6 +481,11 @@ impl Node {
         self.replica.head(applied)
     }
 
+    /// A record that changes nothing; see [`Replica::mark`].
+    pub fn mark(&self) -> Vec<u8> {
+        self.replica.mark()
+    }
+
     /// Whether [`Node::head`] can be made for that index: not once a later state has come whole.
     pub fn holds(&self, applied: u64) -> bool {
         self.replica.holds(applied)

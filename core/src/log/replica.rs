@@ -479,6 +479,13 @@ impl Replica {
         journal::head(self.options.id, self.node.store(), applied, &self.node.raft.hard_state())
     }
 
+    /// A record that says again what was promised (term and vote), and nothing of what is agreed: for a place of its own in the journal.
+    pub fn mark(&self) -> Vec<u8> {
+        let mut hard = self.node.raft.hard_state();
+        hard.commit = 0;
+        journal::hard(&hard)
+    }
+
     /// Whether [`Replica::head`] can be made for that index: not once a later state has come whole.
     pub fn holds(&self, applied: u64) -> bool {
         self.node.store().holds(applied)

@@ -10,6 +10,9 @@ impl Core {
     pub(crate) fn snapshot(&self) -> Result<()> {
         self.check()?;
         may_wait()?;
+        if let Some(ensemble) = &self.ensemble {
+            return ensemble.snapshot(self);
+        }
         let mut committer = self.committer.lock();
         if let Some(thread) = committer.snapshotting.take() {
             drop(committer);

@@ -86,6 +86,7 @@ enum Write {
     /// A whole state that has come, and the records after it.
     Install {
         number: u64,
+        mark: Vec<u8>,
         head: Vec<Vec<u8>>,
         frozen: FrozenMachine,
         records: Vec<Vec<u8>>,
@@ -167,6 +168,9 @@ pub(super) struct Ensemble {
     /// Bytes of log since the last snapshot.
     log_bytes: AtomicU64,
     snapshotting: AtomicBool,
+    /// How many snapshots have ended.
+    snapshots: Mutex<u64>,
+    snapshot_ended: Condvar,
     /// The last index applied; of this member's own entries the last number.
     applied: Mutex<(u64, u64)>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -192,6 +196,8 @@ impl Ensemble {
             writing_ms: AtomicI64::new(-1),
             log_bytes: AtomicU64::new(0),
             snapshotting: AtomicBool::new(false),
+            snapshots: Mutex::new(0),
+            snapshot_ended: Condvar::new(),
             applied: Mutex::new((applied, 0)),
             threads: Mutex::default(),
             core: OnceLock::new(),
@@ -255,6 +261,30 @@ impl Ensemble {
         wait.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the member was closed")))
     }
 
+    /// Writes a snapshot and waits until it is on disk.
+    pub(super) fn snapshot(&self, core: &Core) -> Result<()> {
+        let mut ended = self.snapshots.lock();
+        while self.snapshotting.swap(true, Ordering::AcqRel) {
+            self.snapshot_ended.wait_for(&mut ended, LOOK);
+            core.check()?;
+        }
+        let before = *ended;
+        self.job(core, Job::Freeze { offer: false });
+        while *ended == before {
+            self.snapshot_ended.wait_for(&mut ended, LOOK);
+            core.check()?;
+        }
+        core.snapshot_error.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// A snapshot has ended, one way or the other.
+    fn snapshot_over(&self, core: &Core, error: Option<Error>) {
+        *core.snapshot_error.lock() = error;
+        *self.snapshots.lock() += 1;
+        self.snapshotting.store(false, Ordering::Release);
+        self.snapshot_ended.notify_all();
+    }
+
     /// Ends its threads and links; the log is closed when this returns.
     pub(super) fn stop(&self) {
         if let Some(links) = self.links.get() {
@@ -287,4 +317,9 @@ impl Ensemble {
 /// Where the store of a member is kept: with `fm-log`.
 struct Log {
     store: Store,
+    /// The last record before a whole state that came: snapshots of earlier ones count no more.
+    installed: u64,
 }
+
+/// How often whoever waits looks whether the member is still there.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(100);

@@ -114,7 +114,7 @@ impl Recovered {
         let applied = self.journal.base_index();
         let node = Node::new(NodeOptions { incarnation, replica, voters, secret }, self.journal)?;
         let ensemble = Arc::new(Ensemble::new(group.id, incarnation, node.view(), applied));
-        Ok((self.machine, self.cut, ensemble, Parts { node, log: Log { store: self.store }, group: group.clone() }))
+        Ok((self.machine, self.cut, ensemble, Parts { node, log: Log { store: self.store, installed: 0 }, group: group.clone() }))
     }
 }
 

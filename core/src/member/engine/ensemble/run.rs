@@ -152,7 +152,7 @@ impl Driver {
             Input::Frozen { index, frozen, offer: false } => {
                 if !self.node.holds(index) {
                     // A later state has come whole and goes to the disk as it is.
-                    self.ensemble.snapshotting.store(false, Ordering::Release);
+                    self.ensemble.snapshot_over(core, None);
                     return Ok(true);
                 }
                 let head = self.node.head(index);
@@ -202,10 +202,10 @@ impl Driver {
             let staged = persist.install.and_then(|index| self.staged.take().filter(|(staged, _)| *staged == index));
             match staged {
                 Some((index, machine)) => {
-                    let head = self.node.head(index);
+                    let (mark, head) = (self.node.mark(), self.node.head(index));
                     let frozen = machine.freeze();
                     self.installing.insert(persist.number, (index, machine));
-                    self.ensemble.writes.put(Write::Install { number: persist.number, head, frozen, records: persist.records });
+                    self.ensemble.writes.put(Write::Install { number: persist.number, mark, head, frozen, records: persist.records });
                 }
                 None => self.ensemble.writes.put(Write::Records { number: persist.number, records: persist.records }),
             }

@@ -96,7 +96,10 @@ impl Log {
         match job {
             Write::Records { .. } => {}
             Write::Stop => return Ok(false),
-            Write::Install { number, head, frozen, records } => {
+            Write::Install { number, mark, head, frozen, records } => {
+                // A record of its own: a snapshot that is being written meanwhile is of an earlier one.
+                self.append(core, ensemble, &[mark])?;
+                self.installed = self.store.last_index();
                 let mut writer = self.store.snapshot_writer(self.store.last_index())?;
                 let written = head.iter().try_for_each(|record| writer.record(record)).and_then(|()| frozen.records(&mut |record| writer.record(record)));
                 if let Err(error) = written {
@@ -119,11 +122,13 @@ impl Log {
                     if let Err(error) = &outcome {
                         tracing::warn!("no snapshot: {error}");
                     }
-                    *core.snapshot_error.lock() = outcome.err();
-                    ensemble.snapshotting.store(false, Ordering::Release);
+                    ensemble.snapshot_over(&core, outcome.err());
                     core.kick();
                 });
                 spawned.map(drop).map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-snapshot cannot start: {error}")))?;
+            }
+            Write::Finished(done, tell) if done.index() < self.installed => {
+                let _ = tell.send(Err(Error::new(ErrorKind::InvalidState, "a later state has come whole meanwhile")));
             }
             Write::Finished(done, tell) => {
                 let finished = self.store.snapshot_finished(done);
