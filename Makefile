@@ -18,8 +18,8 @@ say      = @printf '\n== %s\n' "$(1)"
 .PHONY: demo test msrv verify fix bench header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
-	$(call say,demo: the same scenario in C$(,) C++ and Python)
-	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) sh demo/run.sh
+	$(call say,demo: the same scenario in C$(,) C++ and Python$(,) and kazoo among their workers)
+	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) KAZOO=$(VPY) sh demo/run.sh
 
 test: tools cargo-test outside-test c-test python-test readme-test fuzz-test
 	$(call say,all tests passed)
