@@ -125,9 +125,13 @@ impl Meter {
         Ok(self.ended.is_none())
     }
 
+    fn counts(&self) -> bool {
+        self.began.is_some() && self.ended.is_none()
+    }
+
     /// Counts one operation that was begun at `begun` and is done `now`.
     fn count(&mut self, begun: Instant, now: Instant) {
-        if self.began.is_some() && self.ended.is_none() {
+        if self.counts() {
             self.latencies.add(now.saturating_duration_since(begun));
         }
     }

@@ -1,6 +1,7 @@
 //! Loads of sessions: many that come and go, many that watch, many that do nothing.
 
 use super::connection::{Connection, Head, expect};
+use super::histogram::Histogram;
 use super::processes::usage;
 use super::wire::{Frames, Read, Reply, XID_NOTIFICATION, op};
 use super::{Meter, Plan, Row, SESSION_TIMEOUT_MS, unstuck};
@@ -68,7 +69,7 @@ async fn close_all(connections: Vec<Connection>) -> Read<()> {
 }
 
 /// One znode, watched on every connection and written on one of them, again and again. An operation is one
-/// event, from the sending of the write to its coming; setting the watches again is part of the time.
+/// event, from the sending of the write to its coming, and `told` the last one's of a round; setting the watches again is part of the time.
 ///
 /// The writer watches too: its event has to come before the reply to its write.
 pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
@@ -82,7 +83,7 @@ pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
         unstuck(connection.call(sync, |mut reply| reply.bytes().map(drop))).await?;
     }
     let mut meter = Meter::new(plan);
-    let (mut rounds, mut last) = (0u32, 0);
+    let (mut rounds, mut last, mut told) = (0u32, 0, Histogram::new());
     while meter.goes_on(Instant::now())? {
         for connection in &mut connections {
             let xid = connection.next_xid();
@@ -119,6 +120,9 @@ pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
             unstuck(connection.receive(event)).await?;
             meter.count(begun, Instant::now());
         }
+        if meter.counts() {
+            told.add(begun.elapsed());
+        }
         last = unstuck(connections[0].receive(|head, mut reply| {
             expect(head, xid)?;
             Ok(reply.stat()?.version)
@@ -127,7 +131,7 @@ pub(super) async fn watch_fanout(plan: &Plan) -> Read<Row> {
     }
     connections[0].call(|out, xid| out.delete(xid, path), |reply| reply.end()).await?;
     close_all(connections).await?;
-    meter.row(plan, vec![("rounds", rounds.into())])
+    meter.row(plan, vec![("rounds", rounds.into()), ("told_p50_us", told.quantile_us(0.5)), ("told_p99_us", told.quantile_us(0.99))])
 }
 
 /// Sessions that do nothing but ping, each third of their timeout. An operation is one ping; the figures
