@@ -27,6 +27,7 @@ import threading
 import time
 
 DEBIAN = "/usr/share/java/zookeeper.jar"
+ZNODES = 10_000  # that are read and written
 READY = 120.0  # seconds for a server to come up
 
 
@@ -169,7 +170,8 @@ def loads(table, bench, servers, options):
     for what, operation, connections, in_flight, ratio, words in LOADS:
         if options.only not in what:
             continue
-        arguments = ("--conns", connections, "--inflight", in_flight, *time_of)
+        znodes = () if operation == "create" else ("--znodes", ZNODES // connections)
+        arguments = ("--conns", connections, "--inflight", in_flight, *znodes, *time_of)
         ours, theirs = in_turn(servers, options.rounds, lambda server: bench.run(server, operation, *arguments))
         both = lambda name, most=False: (best(ours, name, most), best(theirs, name, most))
         target = words and f"at most {words}"

@@ -38,7 +38,8 @@ folkmoot bench OP --servers HOST:PORT,... [options]
     --inflight N        requests that each has unanswered (default 1)
     --seconds S         how long it is measured (default 5), after --warmup S (default 1)
     --size BYTES        data of a znode (default 100)
-    --count N          znodes that fill makes: 100000
+    --znodes N         how many each connection reads and writes (default 16)
+    --count N          znodes that fill makes (default 100000)
     --pids PID,...      the servers' processes: CPU time per operation, memory
     --json              the row as JSON
 

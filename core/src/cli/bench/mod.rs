@@ -70,6 +70,8 @@ struct Plan {
     time: Duration,
     data_bytes: usize,
     pids: Vec<u32>,
+    /// How many each connection reads and writes, where an operation does not say otherwise.
+    znodes: usize,
     /// How many znodes `fill` makes.
     count: u64,
     /// The server that `first-read` starts.
@@ -219,6 +221,7 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
         time: Duration::from_secs(5),
         data_bytes: 100,
         pids: Vec::new(),
+        znodes: 16,
         count: 100_000,
         command: Vec::new(),
         json: false,
@@ -236,6 +239,7 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
             Long("seconds") => plan.time = seconds(args.value()?.string()?, "--seconds")?,
             Long("warmup") => plan.warm_up = seconds(args.value()?.string()?, "--warmup")?,
             Long("size") => plan.data_bytes = args.value()?.parse()?,
+            Long("znodes") => plan.znodes = args.value()?.parse()?,
             Long("count") => plan.count = args.value()?.parse()?,
             Long("pids") => {
                 for pid in args.value()?.string()?.split(',') {
@@ -259,7 +263,12 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
     if plan.servers.is_empty() {
         return Err(usage("--servers HOST:PORT,... is missing".into()));
     }
-    let limits = [("--conns", plan.connections, 1, 1_000_000), ("--inflight", plan.in_flight, 1, 100_000), ("--size", plan.data_bytes, 0, 1_000_000)];
+    let limits = [
+        ("--conns", plan.connections, 1, 1_000_000),
+        ("--inflight", plan.in_flight, 1, 100_000),
+        ("--znodes", plan.znodes, 1, 1_000_000),
+        ("--size", plan.data_bytes, 0, 1_000_000),
+    ];
     if let Some((name, value, least, most)) = limits.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
         return Err(usage(format!("{name} {value}: it is from {least} to {most}")));
     }
