@@ -15,7 +15,7 @@ VPY     := $(VENV)/bin/python
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 say      = @printf '\n== %s\n' "$(1)"
 
-.PHONY: demo test msrv verify fix bench header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
+.PHONY: demo test msrv verify fix bench bench-doors bench-servers header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
 	$(call say,demo: the same scenario in C$(,) C++ and Python$(,) and kazoo among their workers)
@@ -89,8 +89,16 @@ fix: tools
 header: tools
 	UPDATE_HEADER=1 $(CARGO) test -q -p folkmoot-ffi header
 
-# Rust, C and Python in one table.
-bench: tools clib python
+# Rust, C and Python in one table; then the server, beside a real ZooKeeper if one is installed (ZOOKEEPER_CLASSPATH=
+# says which). SERVERS=--whole for 1,000,000 znodes and a judgement, which takes about half an hour.
+bench: bench-doors bench-servers
+
+bench-servers: tools
+	$(call say,the server$(,) beside ZooKeeper)
+	$(CARGO) build -q --release -p folkmoot --features cli
+	$(PYTHON3) core/benches/servers.py $(TARGET)/release/folkmoot --dir $(TARGET) $(if $(ZOOKEEPER_CLASSPATH),--zookeeper '$(ZOOKEEPER_CLASSPATH)') $(SERVERS)
+
+bench-doors: tools clib python
 	cc -O2 -Wall -Wextra -Iinclude core/benches/doors.c -o $(CLIB)/doors -L$(CLIB) -lfolkmoot -Wl,-rpath,$(CLIB)
 	FIGURES_C=$(CLIB)/doors FIGURES_PYTHON=$(VPY) $(CARGO) bench -q -p folkmoot --bench figures $(if $(ONLY),-- $(ONLY))
 

@@ -1,6 +1,6 @@
 //! Loads of requests that follow one another on a connection, several of them unanswered.
 
-use super::connection::{Connection, expect};
+use super::connection::{Connection, Head, expect};
 use super::wire::{Read, Reply, XID_NOTIFICATION, op};
 use super::{Meter, Operation, Plan, Row, SESSION_TIMEOUT_MS, unstuck};
 use std::cell::RefCell;
@@ -87,7 +87,7 @@ impl Lane {
             }
             for (xid, znode) in (first..).zip(some) {
                 let path = &lane.paths[znode];
-                let read = |head, reply: Reply<'_>| expect(head, xid).and_then(|()| path_is(path)(reply));
+                let read = |head: Head, reply: Reply<'_>| expect(head, xid).and_then(|()| path_is(path)(reply));
                 unstuck(lane.connection.receive(read)).await?;
             }
         }
