@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const TO_A_PARENT: u64 = 1000;
 /// Between two attempts to connect to a process that does not listen yet.
 const ATTEMPT: Duration = Duration::from_millis(1);
+/// How long one attempt may take: a server that is just starting may take a connection and forget it.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// `plan.count` znodes, made as fast as `conns` and `inflight` allow. They stay. An operation is one create.
 pub(super) async fn fill(plan: &Plan) -> Read<Row> {
@@ -106,8 +108,7 @@ pub(super) async fn first_read(plan: &Plan) -> Read<Row> {
                     .await?;
                 Ok::<_, String>(connection)
             };
-            // A server may listen before it answers; STUCK is for all attempts together.
-            match tokio::time::timeout(STUCK, attempt).await.unwrap_or_else(|_| Err("no answer".into())) {
+            match tokio::time::timeout(PATIENCE, attempt).await.unwrap_or_else(|_| Err("no answer".into())) {
                 Ok(connection) => {
                     meter.latencies.add(begun.elapsed());
                     unstuck(connection.close()).await?;
