@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Connections that are being opened at once.
+/// Connections that are being opened, or closed, at once.
 const OPENING: usize = 64;
 /// Events: a znode's data has changed, and the client is connected.
 const DATA_CHANGED: i32 = 3;
@@ -61,11 +61,18 @@ async fn open_all(plan: &Plan) -> Read<Vec<Connection>> {
     Ok(connections)
 }
 
+/// Many at once: one after the other, the last sessions could expire before their turn.
 async fn close_all(connections: Vec<Connection>) -> Read<()> {
-    for connection in connections {
-        unstuck(connection.close()).await?;
+    let mut connections = connections.into_iter();
+    loop {
+        let tasks: Vec<_> = connections.by_ref().take(OPENING).map(|connection| tokio::task::spawn_local(unstuck(connection.close()))).collect();
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        for task in tasks {
+            task.await.map_err(|e| e.to_string())??;
+        }
     }
-    Ok(())
 }
 
 /// One znode, watched on every connection and written on one of them, again and again. An operation is one
