@@ -247,6 +247,8 @@ pub(super) async fn load(plan: &Plan) -> Read<Row> {
     let filler: Rc<[u8]> = (0..plan.data_bytes).map(|at| (at * 131 + 7) as u8).collect();
     let mut first = Connection::open(plan.server(0), SESSION_TIMEOUT_MS).await?;
     first.call(|out, xid| out.create(xid, &plan.root, b""), path_is(&plan.root)).await?;
+    // Nothing would keep its session alive meanwhile.
+    first.close().await?;
     let mut lanes = Vec::new();
     for number in 0..plan.connections {
         lanes.push(unstuck(Lane::open(plan, number, filler.clone())).await?);
@@ -267,8 +269,9 @@ pub(super) async fn load(plan: &Plan) -> Read<Row> {
     for lane in lanes {
         lane.remove().await?;
     }
-    first.call(|out, xid| out.delete(xid, &plan.root), |reply| reply.end()).await?;
-    first.close().await?;
+    let mut last = Connection::open(plan.server(0), SESSION_TIMEOUT_MS).await?;
+    last.call(|out, xid| out.delete(xid, &plan.root), |reply| reply.end()).await?;
+    last.close().await?;
     let meter = Rc::into_inner(meter).ok_or("a connection is still at it")?.into_inner();
     meter.row(plan, Vec::new())
 }

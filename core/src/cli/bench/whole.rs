@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(super) async fn fill(plan: &Plan) -> Read<Row> {
     let mut first = Connection::open(plan.server(0), SESSION_TIMEOUT_MS).await?;
     first.call(|out, xid| out.create(xid, &plan.root, b""), |mut reply| reply.bytes().map(drop)).await?;
+    // Nothing would keep its session alive meanwhile.
+    first.close().await?;
     let meter = std::rc::Rc::new(std::cell::RefCell::new(Meter::new(plan)));
     {
         let mut meter = meter.borrow_mut();
@@ -32,7 +34,6 @@ pub(super) async fn fill(plan: &Plan) -> Read<Row> {
     for task in tasks {
         task.await.map_err(|e| e.to_string())??;
     }
-    first.close().await?;
     let mut meter = std::rc::Rc::into_inner(meter).ok_or("a connection is still at it")?.into_inner();
     meter.ended = Some(meter.reading()?);
     meter.row(plan, Vec::new())
