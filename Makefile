@@ -17,11 +17,11 @@ say      = @printf '\n== %s\n' "$(1)"
 
 SEEDS   ?= 1000
 
-.PHONY: demo test sim msrv verify fix bench header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
+.PHONY: demo test sim msrv verify fix bench bench-doors bench-servers header wheel install clib python tools cargo-test outside-test c-test python-test readme-test fuzz-test clean
 
 demo: tools clib python
-	$(call say,demo: the same scenario in C$(,) C++ and Python)
-	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) sh demo/run.sh
+	$(call say,demo: the same scenario in C$(,) C++ and Python$(,) and kazoo among their workers)
+	FOLKMOOT_LIB=$(CLIB) FOLKMOOT_INCLUDE=$(CURDIR)/include PYTHON=$(VPY) KAZOO=$(VPY) sh demo/run.sh
 
 test: tools cargo-test outside-test c-test python-test readme-test fuzz-test
 	$(call say,all tests passed)
@@ -96,8 +96,16 @@ fix: tools
 header: tools
 	UPDATE_HEADER=1 $(CARGO) test -q -p folkmoot-ffi header
 
-# Rust, C and Python in one table.
-bench: tools clib python
+# Rust, C and Python in one table; then the server, beside a real ZooKeeper if one is installed (ZOOKEEPER_CLASSPATH=
+# says which). SERVERS=--whole for 1,000,000 znodes and a judgement, which takes about half an hour.
+bench: bench-doors bench-servers
+
+bench-servers: tools
+	$(call say,the server$(,) beside ZooKeeper)
+	$(CARGO) build -q --release -p folkmoot --features cli
+	$(PYTHON3) core/benches/servers.py $(TARGET)/release/folkmoot --dir $(TARGET) $(if $(ZOOKEEPER_CLASSPATH),--zookeeper '$(ZOOKEEPER_CLASSPATH)') $(SERVERS)
+
+bench-doors: tools clib python
 	cc -O2 -Wall -Wextra -Iinclude core/benches/doors.c -o $(CLIB)/doors -L$(CLIB) -lfolkmoot -Wl,-rpath,$(CLIB)
 	FIGURES_C=$(CLIB)/doors FIGURES_PYTHON=$(VPY) $(CARGO) bench -q -p folkmoot --bench figures $(if $(ONLY),-- $(ONLY))
 

@@ -1,6 +1,7 @@
 /* Five workers of one group, in C: election, shared configuration, ownership of keys, silence, a crash.
  *
  *     demo DIRECTORY                 the whole scenario; its table on stdout, progress on stderr
+ *     demo DIRECTORY COMMAND...      a worker is another process, joined over the listener; no crash
  *     demo crash-writer DIRECTORY    writes numbered znodes until it is killed
  *
  * demo.py and demo.cpp do the same and print the same table. The workers are threads, but share
@@ -13,6 +14,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@
 #include <unistd.h>
 
 enum { WORKERS = 5, INCREMENTS = 50, KEYS = 60, ROUNDS = 5, ACKNOWLEDGED_MAX = 100000 };
+enum { GUEST = 1, GUEST_WORDS_MAX = 60 }; /* the worker that is another process if there is one: it leads when the first is gone */
 enum { SILENCE_MS = 1000 }; /* without a heartbeat for so long, a session ends */
 enum { BEAT_MS = 200 };     /* between two heartbeats of a worker that waits */
 
@@ -257,6 +260,7 @@ typedef struct {
     folkmoot_member *member;
     text name;
     int priority;
+    char *const *guest; /* the command of the process that is this worker, ended by NULL; NULL for a thread */
 } worker;
 
 static void *work(void *argument) {
@@ -304,6 +308,37 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* For a program in C++ that has workers in C too. */
+void demo_c_work(folkmoot_member *member, const char *name, int priority);
+void demo_c_work(folkmoot_member *member, const char *name, int priority) {
+    worker self = {member, format("%s", name), priority, NULL};
+    work(&self);
+}
+
+/* Lets a process that knows nothing but our address be a worker: COMMAND HOST:PORT NAME PRIORITY. */
+static void *invite(void *argument) {
+    extern char **environ;
+    const worker *self = argument;
+    char *words[GUEST_WORDS_MAX + 4];
+    text address, name = self->name, priority = format("%d", self->priority);
+    uint16_t port;
+    pid_t child;
+    int count, status;
+    for (count = 0; self->guest[count]; count++) {
+        check(count < GUEST_WORDS_MAX, "the command is short");
+        words[count] = self->guest[count];
+    }
+    ok(folkmoot_member_listen(self->member, "127.0.0.1:0", NULL, &port));
+    address = format("127.0.0.1:%d", port);
+    words[count++] = address.s;
+    words[count++] = name.s;
+    words[count++] = priority.s;
+    words[count] = NULL;
+    check(posix_spawnp(&child, words[0], NULL, NULL, words, environ) == 0, "the guest's process starts");
+    check(waitpid(child, &status, 0) == child && status == 0, "the guest has found all as it should be");
+    return NULL;
+}
+
 /* ---------------------------------------------------------------------------------- organizer */
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -341,7 +376,8 @@ static void read_owners(folkmoot_session *session, const folkmoot_ring *ring, te
     }
 }
 
-static void scenario(const char *directory) {
+/* With a guest, the command of the process that is one of the workers; NULL if there is none. */
+static void scenario(const char *directory, char *const *guest) {
     static const char *const paths[] = {"/demo", "/demo/group", "/demo/votes", "/demo/data", "/demo/done",
         "/demo/done/election-1", "/demo/done/config", "/demo/done/keys", "/demo/done/takeover"};
     static text before[KEYS], after[KEYS];
@@ -365,7 +401,8 @@ static void scenario(const char *directory) {
         workers[i].member = member;
         workers[i].name = format("worker-%d", i + 1);
         workers[i].priority = WORKERS - i;
-        check(pthread_create(&threads[i], NULL, work, &workers[i]) == 0, "a thread starts");
+        workers[i].guest = i == GUEST ? guest : NULL;
+        check(pthread_create(&threads[i], NULL, workers[i].guest ? invite : work, &workers[i]) == 0, "a thread starts");
     }
 
     wait_for_children(session, "/demo/done/election-1", WORKERS);
@@ -485,11 +522,13 @@ int main(int argc, char **argv) {
         crash_writer(argv[2]);
     } else if (argc == 2) {
         /* Fresh directories: the library makes them. */
-        scenario(format("%s/scenario", argv[1]).s);
+        scenario(format("%s/scenario", argv[1]).s, NULL);
         fflush(stdout); /* a fork copies what is not printed yet */
         crash(argv[0], format("%s/crash", argv[1]).s);
+    } else if (argc > 2) {
+        scenario(format("%s/scenario", argv[1]).s, argv + 2);
     } else {
-        fprintf(stderr, "usage: %s [crash-writer] DIRECTORY\n", argv[0]);
+        fprintf(stderr, "usage: %s DIRECTORY [COMMAND...] | crash-writer DIRECTORY\n", argv[0]);
         return 2;
     }
     return 0;

@@ -1,6 +1,7 @@
 // Five workers of one group, in C++: election, shared configuration, ownership of keys, silence, a crash.
 //
 //     demo DIRECTORY                 the whole scenario; its table on stdout, progress on stderr
+//     demo DIRECTORY COMMAND...      a worker is another process, joined over the listener; no crash
 //     demo crash-writer DIRECTORY    writes numbered znodes until it is killed
 //
 // demo.py and demo.c do the same and print the same table. The workers are threads, but share
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,9 +28,15 @@ using std::string;
 using folkmoot::Ring;
 using folkmoot::Session;
 
+#ifdef WITH_C_WORKERS
+// From demo.c: the same worker, in C.
+extern "C" void demo_c_work(folkmoot_member* member, const char* name, int priority);
+#endif
+
 namespace {
 
 const int workers = 5, increments = 50, keys = 60, rounds = 5;
+const int guest_worker = 1;  // another process, if there is one: it leads when the first is gone
 const int silence_ms = 1000; // without a heartbeat for so long, a session ends
 const int beat_ms = 200;     // between two heartbeats of a worker that waits
 
@@ -297,7 +305,21 @@ void guarded(const string& name, const std::function<void()>& part) {
     }
 }
 
-void scenario(const string& directory) {
+// Lets a process that knows nothing but our address be a worker: COMMAND HOST:PORT NAME PRIORITY.
+void invite(folkmoot::Member& member, std::vector<string> command, const string& name, int priority) {
+    const int port = member.listen("127.0.0.1:0");
+    for (const string& word : {"127.0.0.1:" + std::to_string(port), name, std::to_string(priority)}) command.push_back(word);
+    std::vector<char*> words;
+    for (string& word : command) words.push_back(&word[0]);
+    words.push_back(nullptr);
+    pid_t child;
+    check(posix_spawnp(&child, words[0], nullptr, nullptr, words.data(), environ) == 0, "the guest's process starts");
+    int status = 0;
+    check(waitpid(child, &status, 0) == child && status == 0, "the guest has found all as it should be");
+}
+
+// With a guest, the command of the process that is one of the workers.
+void scenario(const string& directory, const std::vector<string>& guest = {}) {
     folkmoot::Member member = folkmoot::Member::open("file:" + directory);
     Session session = member.session();
     for (const char* path : {"", "/group", "/votes", "/data", "/done", "/done/election-1", "/done/config", "/done/keys", "/done/takeover"})
@@ -307,7 +329,16 @@ void scenario(const string& directory) {
     std::vector<std::thread> threads;
     for (int i = 0; i < workers; i++) {
         const string name = number("worker-%d", i + 1);
-        threads.emplace_back([&member, name, i] { guarded(name, [&] { work(member, name, workers - i); }); });
+        const bool invited = i == guest_worker && !guest.empty();
+        threads.emplace_back([&member, &guest, name, i, invited] {
+            guarded(name, [&] {
+                if (invited) return invite(member, guest, name, workers - i);
+#ifdef WITH_C_WORKERS
+                if (i % 4 == 0) return demo_c_work(member.handle(), name.c_str(), workers - i);
+#endif
+                work(member, name, workers - i);
+            });
+        });
     }
     guarded("organizer", [&] { organize(session); });
     for (std::thread& thread : threads) thread.join();
@@ -385,8 +416,10 @@ int main(int argc, char** argv) {
             scenario(string(argv[1]) + "/scenario");
             std::cout.flush(); // a fork copies what is not printed yet
             crash(argv[0], string(argv[1]) + "/crash");
+        } else if (argc > 2) {
+            scenario(string(argv[1]) + "/scenario", std::vector<string>(argv + 2, argv + argc));
         } else {
-            std::cerr << "usage: " << argv[0] << " [crash-writer] DIRECTORY\n";
+            std::cerr << "usage: " << argv[0] << " DIRECTORY [COMMAND...] | crash-writer DIRECTORY\n";
             return 2;
         }
     } catch (const std::exception& error) {

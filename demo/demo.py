@@ -1,6 +1,7 @@
 """Five workers of one group, in Python: election, shared configuration, ownership of keys, silence, a crash.
 
     python3 demo.py DIRECTORY                 # the whole scenario; its table on stdout, progress on stderr
+    python3 demo.py DIRECTORY COMMAND...      # a worker is another process, joined over the listener; no crash
     python3 demo.py crash-writer DIRECTORY    # writes numbered znodes until it is killed
 
 demo.c and demo.cpp do the same and print the same table. The workers are threads, but share nothing
@@ -24,6 +25,7 @@ KEYS = [f"key-{i:02}" for i in range(60)]
 SILENCE = 1.0  # seconds without a heartbeat that end a session
 BEAT = 0.2  # seconds between two heartbeats of a worker that waits
 ROUNDS = 5
+GUEST = 1  # of the workers, the one that is another process if there is one: it leads when the first is gone
 
 
 def progress(text):
@@ -223,15 +225,22 @@ def guarded(part, *arguments):
         os._exit(1)
 
 
-def scenario(directory):
+def invite(member, command, name, priority):
+    """Let a process that knows nothing but our address be a worker: `COMMAND HOST:PORT NAME PRIORITY`."""
+    address = f"127.0.0.1:{member.listen('127.0.0.1:0')}"
+    subprocess.run([*command, address, name, str(priority)], check=True, stdin=subprocess.DEVNULL)
+
+
+def scenario(directory, guest=()):
     with folkmoot.Member.open(f"file:{directory}") as member, member.session() as session:
         for path in ("group", "votes", "data", "done/election-1", "done/config", "done/keys", "done/takeover"):
             session.ensure_path(f"/demo/{path}")
         session.create("/demo/config", b"0")
 
-        threads = [
-            threading.Thread(target=guarded, args=(work, member, name, WORKERS - i)) for i, name in enumerate(NAMES)
-        ]
+        threads = []
+        for i, name in enumerate(NAMES):
+            part = (invite, member, guest) if guest and i == GUEST else (work, member)
+            threads.append(threading.Thread(target=guarded, args=(*part, name, WORKERS - i)))
         for thread in threads:
             thread.start()
         guarded(organize, session)
@@ -282,6 +291,8 @@ def main():
     elif len(sys.argv) == 2:
         for part in (scenario, crash):
             part(os.path.join(sys.argv[1], part.__name__))
+    elif len(sys.argv) > 2:
+        scenario(os.path.join(sys.argv[1], "scenario"), sys.argv[2:])
     else:
         sys.exit(__doc__)
 

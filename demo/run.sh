@@ -5,6 +5,8 @@
 # FOLKMOOT_INCLUDE  where folkmoot.h and folkmoot.hpp are   (include/ of this repository if not said)
 # FOLKMOOT_LIB      where libfolkmoot.so is                 (build/ of this repository if not said)
 # PYTHON            a Python that can import folkmoot       (python3)
+# KAZOO             a Python that can import kazoo too: then each program listens and has, as a worker among its
+#                   own, a process that joins with kazoo; and in one group are C, C++ and kazoo   (none)
 # CC, CXX           compilers                               (cc, c++)
 # DEMOS             which of "c cpp python" to run          (all)
 #
@@ -23,7 +25,31 @@ else
 fi
 
 link="-I$include -L$lib -Wl,-rpath,$lib -lfolkmoot -pthread"
+c_flags="-std=c11 -O1 -Wall -Wextra -pedantic -Werror"
+cpp_flags="-std=c++11 -O1 -Wall -Wextra -pedantic -Werror"
+
+# Nothing here waits for ever: a program that hangs has failed.
+run() { # NAME OUTPUT COMMAND...
+    name=$1 output=$2
+    shift 2
+    timeout -k 5 100 "$@" >"$output" || {
+        echo "demo: $name failed" >&2
+        exit 1
+    }
+}
+
+same() { # NAME ONE OTHER
+    cmp "$2" "$3" >&2 || {
+        echo "demo: the table of $1 differs" >&2
+        exit 1
+    }
+}
+
+# Without its last line, on crashes: a group with a guest has none.
+scenario_of() { grep -v '^crash:' "$1"; }
+
 first=
+joined=
 for demo in $demos; do
     dir=$work/$demo
     rm -rf "$dir"
@@ -31,11 +57,11 @@ for demo in $demos; do
     # shellcheck disable=SC2086
     case $demo in
     c)
-        ${CC:-cc} -std=c11 -O1 -Wall -Wextra -pedantic -Werror "$here/demo.c" -o "$dir/demo" $link
+        ${CC:-cc} $c_flags "$here/demo.c" -o "$dir/demo" $link
         set -- "$dir/demo"
         ;;
     cpp)
-        ${CXX:-c++} -std=c++11 -O1 -Wall -Wextra -pedantic -Werror "$here/demo.cpp" -o "$dir/demo" $link
+        ${CXX:-c++} $cpp_flags "$here/demo.cpp" -o "$dir/demo" $link
         set -- "$dir/demo"
         ;;
     python) set -- "${PYTHON:-python3}" "$here/demo.py" ;;
@@ -44,16 +70,29 @@ for demo in $demos; do
         exit 2
         ;;
     esac
-    # Nothing here waits for ever: a program that hangs has failed.
-    timeout -k 5 100 "$@" "$dir/ground" >"$dir/table" || {
-        echo "demo: $demo failed" >&2
-        exit 1
-    }
+    echo "== $demo: five workers" >&2
+    run "$demo" "$dir/table" "$@" "$dir/ground"
     first=${first:-$dir/table}
-    cmp "$first" "$dir/table" >&2 || {
-        echo "demo: the tables of $demo and another language differ" >&2
-        exit 1
-    }
+    same "$demo" "$first" "$dir/table"
+
+    [ -n "${KAZOO:-}" ] || continue
+    # shellcheck disable=SC2086
+    case $demo in
+    cpp)
+        group="C, C++ and kazoo"
+        ${CC:-cc} $c_flags -Dmain=demo_c_main -c "$here/demo.c" -o "$dir/c_workers.o" -I"$include" -pthread
+        ${CXX:-c++} $cpp_flags -DWITH_C_WORKERS "$here/demo.cpp" "$dir/c_workers.o" -o "$dir/demo_both" $link
+        set -- "$dir/demo_both"
+        ;;
+    c) group="C and kazoo" ;;
+    python) group="Python and kazoo" ;;
+    esac
+    echo "== one group: $group" >&2
+    run "$group" "$dir/joined" "$@" "$dir/joined_ground" "$KAZOO" "$here/guest.py"
+    scenario_of "$dir/table" >"$dir/alone"
+    same "$group" "$dir/alone" "$dir/joined"
+    joined="$joined; $group"
 done
 cat "$first"
 echo "the same table, byte for byte: $demos"
+[ -z "$joined" ] || echo "and when worker-2, leader of term 2, is a kazoo process over the member's listener: ${joined#; }"

@@ -430,8 +430,9 @@ impl World {
             Step::Write(session, op) => {
                 let request = self.model.request(op);
                 let is_open = self.model.open.contains(session);
+                // Of a session that is over, too, it is a new one: an earlier one would be answered as the first time.
+                let number = self.numbers[*session] + 1;
                 self.numbers[*session] += u64::from(is_open);
-                let number = self.numbers[*session];
                 let entry = Entry::Write(Box::new(Write {
                     session: id(*session),
                     attachment: 0,

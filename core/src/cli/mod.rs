@@ -32,11 +32,14 @@ folkmoot serve [--data DIR | --memory] [--listen HOST:PORT] [--admin HOST:PORT] 
 
 folkmoot bench OP --servers HOST:PORT,... [options]
     Loads any server that speaks ZooKeeper's protocol, checks every reply, and prints one row.
-    OP is create, set, get, exists, children, mixed, connect-storm, watch-fanout or idle.
+    OP is create, set, get, exists, children, mixed, connect-storm, watch-fanout, idle, fill
+    (makes znodes that stay) or first-read (starts the server that stands behind --, and waits for a read).
     --conns N           connections (default 1)
     --inflight N        requests that each has unanswered (default 1)
     --seconds S         how long it is measured (default 5), after --warmup S (default 1)
     --size BYTES        data of a znode (default 100)
+    --znodes N         how many each connection reads and writes (default 16)
+    --count N          znodes that fill makes (default 100000)
     --pids PID,...      the servers' processes: CPU time per operation, memory
     --json              the row as JSON
 

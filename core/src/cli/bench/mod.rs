@@ -11,6 +11,7 @@ mod histogram;
 mod pipeline;
 mod processes;
 mod sessions;
+mod whole;
 mod wire;
 
 use super::{Failure, broken};
@@ -18,6 +19,7 @@ use crate::error::{Error, ErrorKind};
 use histogram::Histogram;
 use lexopt::prelude::*;
 use processes::{Usage, machine_cpu_us, usage};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -38,9 +40,11 @@ enum Operation {
     ConnectStorm,
     WatchFanout,
     Idle,
+    Fill,
+    FirstRead,
 }
 
-const OPERATIONS: [(&str, Operation); 9] = [
+const OPERATIONS: [(&str, Operation); 11] = [
     ("create", Operation::Create),
     ("set", Operation::Set),
     ("get", Operation::Get),
@@ -50,6 +54,8 @@ const OPERATIONS: [(&str, Operation); 9] = [
     ("connect-storm", Operation::ConnectStorm),
     ("watch-fanout", Operation::WatchFanout),
     ("idle", Operation::Idle),
+    ("fill", Operation::Fill),
+    ("first-read", Operation::FirstRead),
 ];
 
 /// What is asked for.
@@ -64,6 +70,12 @@ struct Plan {
     time: Duration,
     data_bytes: usize,
     pids: Vec<u32>,
+    /// How many each connection reads and writes, where an operation does not say otherwise.
+    znodes: usize,
+    /// How many znodes `fill` makes.
+    count: u64,
+    /// The server that `first-read` starts.
+    command: Vec<OsString>,
     json: bool,
     /// The znode everything is under.
     root: String,
@@ -115,9 +127,13 @@ impl Meter {
         Ok(self.ended.is_none())
     }
 
+    fn counts(&self) -> bool {
+        self.began.is_some() && self.ended.is_none()
+    }
+
     /// Counts one operation that was begun at `begun` and is done `now`.
     fn count(&mut self, begun: Instant, now: Instant) {
-        if self.began.is_some() && self.ended.is_none() {
+        if self.counts() {
             self.latencies.add(now.saturating_duration_since(begun));
         }
     }
@@ -184,6 +200,8 @@ pub(super) fn run(args: lexopt::Parser, out: &mut dyn Write) -> Result<(), Failu
             Operation::ConnectStorm => sessions::connect_storm(&plan).await,
             Operation::WatchFanout => sessions::watch_fanout(&plan).await,
             Operation::Idle => sessions::idle(&plan).await,
+            Operation::Fill => whole::fill(&plan).await,
+            Operation::FirstRead => whole::first_read(&plan).await,
             _ => pipeline::load(&plan).await,
         }
     });
@@ -203,6 +221,9 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
         time: Duration::from_secs(5),
         data_bytes: 100,
         pids: Vec::new(),
+        znodes: 16,
+        count: 100_000,
+        command: Vec::new(),
         json: false,
         root: format!("/folkmoot-bench-{}", std::process::id()),
     };
@@ -218,6 +239,8 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
             Long("seconds") => plan.time = seconds(args.value()?.string()?, "--seconds")?,
             Long("warmup") => plan.warm_up = seconds(args.value()?.string()?, "--warmup")?,
             Long("size") => plan.data_bytes = args.value()?.parse()?,
+            Long("znodes") => plan.znodes = args.value()?.parse()?,
+            Long("count") => plan.count = args.value()?.parse()?,
             Long("pids") => {
                 for pid in args.value()?.string()?.split(',') {
                     plan.pids.push(pid.parse().map_err(|_| usage(format!("--pids {pid}: it is a number")))?);
@@ -229,6 +252,7 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
                 let found = OPERATIONS.iter().find(|(known, _)| *known == name);
                 operation = Some(found.ok_or_else(|| usage(format!("{name} is none of {}", OPERATIONS.map(|(name, _)| name).join(", "))))?);
             }
+            Value(word) if matches!(operation, Some((_, Operation::FirstRead))) => plan.command.push(word),
             argument => return Err(argument.unexpected().into()),
         }
     }
@@ -239,9 +263,17 @@ fn settle(mut args: lexopt::Parser) -> Result<Plan, Failure> {
     if plan.servers.is_empty() {
         return Err(usage("--servers HOST:PORT,... is missing".into()));
     }
-    let limits = [("--conns", plan.connections, 1, 1_000_000), ("--inflight", plan.in_flight, 1, 100_000), ("--size", plan.data_bytes, 0, 1_000_000)];
+    let limits = [
+        ("--conns", plan.connections, 1, 1_000_000),
+        ("--inflight", plan.in_flight, 1, 100_000),
+        ("--znodes", plan.znodes, 1, 1_000_000),
+        ("--size", plan.data_bytes, 0, 1_000_000),
+    ];
     if let Some((name, value, least, most)) = limits.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
         return Err(usage(format!("{name} {value}: it is from {least} to {most}")));
+    }
+    if plan.operation == Operation::FirstRead && plan.command.is_empty() {
+        return Err(usage("first-read needs the server's command: first-read --servers HOST:PORT -- PROGRAM ARGUMENT...".into()));
     }
     if plan.operation == Operation::WatchFanout && plan.connections < 2 {
         return Err(usage("watch-fanout needs --conns of 2 at least: one writes, the others watch".into()));

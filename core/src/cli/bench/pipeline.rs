@@ -1,6 +1,6 @@
 //! Loads of requests that follow one another on a connection, several of them unanswered.
 
-use super::connection::{Connection, expect};
+use super::connection::{Connection, Head, expect};
 use super::wire::{Read, Reply, XID_NOTIFICATION, op};
 use super::{Meter, Operation, Plan, Row, SESSION_TIMEOUT_MS, unstuck};
 use std::cell::RefCell;
@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Znodes that each connection reads and writes; and children of the one that `children` lists.
-const ZNODES: usize = 16;
+/// Children of the znode that `children` lists.
+const CHILDREN: usize = 16;
+/// Creates and deletes that are on their way at once, before and after what is measured.
+const AT_ONCE: usize = 256;
 /// Of so many requests of `mixed`, one is a set.
 const MIXED_SET_EVERY: u64 = 10;
 
@@ -48,7 +50,7 @@ struct Lane {
 fn value<'a>(scratch: &'a mut Vec<u8>, filler: &[u8], znode: usize, generation: u64) -> &'a [u8] {
     scratch.clear();
     scratch.extend_from_slice(filler);
-    let stamp = generation << 8 | znode as u64;
+    let stamp = generation << 20 | znode as u64;
     for (byte, stamp) in scratch.iter_mut().zip(stamp.to_be_bytes().iter().rev()) {
         *byte = *stamp;
     }
@@ -60,23 +62,33 @@ impl Lane {
         let mut connection = Connection::open(plan.server(number), SESSION_TIMEOUT_MS).await?;
         let base = format!("{}/{number}", plan.root);
         connection.call(|out, xid| out.create(xid, &base, b""), path_is(&base)).await?;
+        let znodes = match plan.operation {
+            Operation::Create => 0,
+            Operation::Children => CHILDREN,
+            _ => plan.znodes,
+        };
         let mut lane = Lane {
             connection,
             operation: plan.operation,
-            paths: (0..ZNODES).map(|znode| format!("{base}/z{znode}")).collect(),
+            paths: (0..znodes).map(|znode| format!("{base}/z{znode}")).collect(),
             base,
-            generations: vec![0; ZNODES],
+            generations: vec![0; znodes],
             filler,
             scratch: Vec::new(),
             made: 0,
             turn: 0,
             due: VecDeque::new(),
         };
-        if plan.operation != Operation::Create {
-            for znode in 0..ZNODES {
-                let data = value(&mut lane.scratch, &lane.filler, znode, 0);
+        for from in (0..znodes).step_by(AT_ONCE) {
+            let (some, first) = (from..znodes.min(from + AT_ONCE), lane.connection.xid + 1);
+            for znode in some.clone() {
+                let xid = lane.connection.next_xid();
+                lane.connection.out.create(xid, &lane.paths[znode], value(&mut lane.scratch, &lane.filler, znode, 0));
+            }
+            for (xid, znode) in (first..).zip(some) {
                 let path = &lane.paths[znode];
-                lane.connection.call(|out, xid| out.create(xid, path, data), path_is(path)).await?;
+                let read = |head: Head, reply: Reply<'_>| expect(head, xid).and_then(|()| path_is(path)(reply));
+                unstuck(lane.connection.receive(read)).await?;
             }
         }
         Ok(lane)
@@ -85,7 +97,7 @@ impl Lane {
     /// Puts the next request behind those to be sent.
     fn ask(&mut self, now: Instant) {
         let xid = self.connection.next_xid();
-        let znode = (self.turn % ZNODES as u64) as usize;
+        let znode = (self.turn % self.paths.len().max(1) as u64) as usize;
         let out = &mut self.connection.out;
         let write = match self.operation {
             Operation::Set => true,
@@ -93,7 +105,7 @@ impl Lane {
             _ => false,
         };
         self.turn += 1;
-        let path = &self.paths[znode];
+        let path = self.paths.get(znode).map_or("", String::as_str);
         let expected = match self.operation {
             Operation::Create => {
                 let path = format!("{}/n{}", self.base, self.made);
@@ -172,8 +184,8 @@ impl Lane {
                         seen |= bit;
                     }
                     let stat = reply.stat()?;
-                    if names as usize != ZNODES || seen != (1 << ZNODES) - 1 || stat.children != names {
-                        return Err(format!("children lists {names} names and {stat:?}; {ZNODES} were due"));
+                    if names as usize != CHILDREN || seen != (1 << CHILDREN) - 1 || stat.children != names {
+                        return Err(format!("children lists {names} names and {stat:?}; {CHILDREN} were due"));
                     }
                 }
             }
@@ -203,8 +215,6 @@ impl Lane {
 
     /// Removes what was made and ends the session.
     async fn remove(mut self) -> Read<()> {
-        /// Deletes on their way at once.
-        const AT_ONCE: usize = 256;
         let made: Vec<String> = match self.operation {
             Operation::Create => (0..self.made).map(|number| format!("{}/n{number}", self.base)).collect(),
             _ => std::mem::take(&mut self.paths),
@@ -237,6 +247,8 @@ pub(super) async fn load(plan: &Plan) -> Read<Row> {
     let filler: Rc<[u8]> = (0..plan.data_bytes).map(|at| (at * 131 + 7) as u8).collect();
     let mut first = Connection::open(plan.server(0), SESSION_TIMEOUT_MS).await?;
     first.call(|out, xid| out.create(xid, &plan.root, b""), path_is(&plan.root)).await?;
+    // Nothing would keep its session alive meanwhile.
+    first.close().await?;
     let mut lanes = Vec::new();
     for number in 0..plan.connections {
         lanes.push(unstuck(Lane::open(plan, number, filler.clone())).await?);
@@ -257,8 +269,9 @@ pub(super) async fn load(plan: &Plan) -> Read<Row> {
     for lane in lanes {
         lane.remove().await?;
     }
-    first.call(|out, xid| out.delete(xid, &plan.root), |reply| reply.end()).await?;
-    first.close().await?;
+    let mut last = Connection::open(plan.server(0), SESSION_TIMEOUT_MS).await?;
+    last.call(|out, xid| out.delete(xid, &plan.root), |reply| reply.end()).await?;
+    last.close().await?;
     let meter = Rc::into_inner(meter).ok_or("a connection is still at it")?.into_inner();
     meter.row(plan, Vec::new())
 }

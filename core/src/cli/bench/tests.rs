@@ -18,6 +18,7 @@ fn serve(fault: Fault) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let tree = Tree::default();
+    tree.lock().unwrap().insert("/".into(), (Vec::new(), 0));
     // Ends with the process: a test has no other way to stop accept().
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -99,10 +100,13 @@ fn answer(mut request: Reply<'_>, tree: &Tree, fault: Fault) -> Result<Vec<u8>, 
 }
 
 fn bench(operation: &str, fault: Fault) -> Result<String, String> {
-    let server = serve(fault);
-    let args = [operation, "--servers", &server, "--conns=2", "--inflight=3", "--seconds=0.01", "--warmup=0", "--json"];
+    bench_at(&serve(fault), operation, &[])
+}
+
+fn bench_at(server: &str, operation: &str, more: &[&str]) -> Result<String, String> {
+    let args = [operation, "--servers", server, "--conns=2", "--inflight=3", "--seconds=0.01", "--warmup=0", "--json"];
     let mut out = Vec::new();
-    match run(lexopt::Parser::from_args(args), &mut out) {
+    match run(lexopt::Parser::from_args(args.iter().chain(more)), &mut out) {
         Ok(()) => Ok(String::from_utf8(out).unwrap()),
         Err(Failure::Usage(text)) => panic!("{text}"),
         Err(Failure::Error(error)) => Err(error.to_string()),
@@ -115,6 +119,28 @@ fn right_replies_make_a_row() {
         let row = bench(operation, |_, _, _| {}).unwrap_or_else(|error| panic!("{operation}: {error}"));
         assert!(row.starts_with(&format!("{{\"op\":\"{operation}\",\"conns\":2,")), "{row}");
     }
+}
+
+#[test]
+fn a_tree_is_filled() {
+    let row = bench_at(&serve(|_, _, _| {}), "fill", &["--count=2003"]).unwrap();
+    assert!(row.contains("\"ops\":2003,"), "{row}");
+    let wrong: Fault = |kind, path, reply| {
+        if kind == op::CREATE && path.ends_with("/n7") {
+            *reply.last_mut().unwrap() ^= 1;
+        }
+    };
+    assert!(bench_at(&serve(wrong), "fill", &["--count=2003"]).unwrap_err().contains("another path"));
+}
+
+#[test]
+#[cfg(unix)]
+fn the_first_read_of_a_server_that_is_started() {
+    // The program that is started is none; what answers is here already.
+    let row = bench_at(&serve(|_, _, _| {}), "first-read", &["--", "sleep", "600"]).unwrap();
+    assert!(row.contains("\"p50_us\":"), "{row}");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert!(bench_at(&nobody, "first-read", &["--", "false"]).unwrap_err().contains("it has ended"));
 }
 
 /// Each fault is put into one kind of reply, at a znode of the second connection.
@@ -271,6 +297,7 @@ fn arguments() {
         (&["get", "--servers", "a:1", "--conns", "0"], "--conns"),
         (&["get", "--servers", "a:1", "--seconds", "-1"], "--seconds"),
         (&["watch-fanout", "--servers", "a:1"], "2 at least"),
+        (&["first-read", "--servers", "a:1"], "command"),
     ] {
         let refused = settled(args).unwrap_err();
         assert!(refused.contains(words), "{refused}");
