@@ -207,18 +207,21 @@ def loads(table, bench, servers, options):
         both = lambda name: (best(ours, name), best(theirs, name))
         table.line("1,000 watchers, last told", "p50 us", *both("told_p50_us"), "at most 1/3", 1 / 3, busy=busy(ours, theirs), clock=True)
         table.line("", "CPU us/op", *both("server_cpu_us_per_op"))
-    if options.only in "idle sessions":
-        count = 10_000 if options.whole else 2_000
-        # Fresh processes: what older loads have left behind is not the sessions'.
-        for server in servers:
-            server.stop()
-            server.start()
-        arguments = ("--conns", count, "--seconds", options.seconds, "--warmup", 0)
-        ours, theirs = in_turn(servers, 1, lambda server: bench.run(server, "idle", *arguments))
-        # The whole process, not only what it grew by.
-        mib = lambda name, times: [rows[0][name] * times / 1024 if rows else None for rows in (ours, theirs)]
-        table.line(f"{count:,} idle sessions", "MiB", *mib("server_rss_kib", 1), *(("at most 25",) if options.whole else ()), limit=25 if options.whole else None, busy=busy(ours, theirs))
-        table.line("", "MiB more", *mib("server_rss_kib_per_conn", count))
+
+
+def idle(table, bench, servers, options):
+    """On fresh directories: what older loads have left behind is not the sessions'."""
+    count = 10_000 if options.whole else 2_000
+    for server in servers:
+        server.start()
+    arguments = ("--conns", count, "--seconds", options.seconds, "--warmup", 0)
+    ours, theirs = in_turn(servers, 1, lambda server: bench.run(server, "idle", *arguments))
+    # The whole process, not only what it grew by.
+    mib = lambda name, times: [rows[0][name] * times / 1024 if rows else None for rows in (ours, theirs)]
+    table.line(f"{count:,} idle sessions", "MiB", *mib("server_rss_kib", 1), *(("at most 25",) if options.whole else ()), limit=25 if options.whole else None, busy=busy(ours, theirs))
+    table.line("", "MiB more", *mib("server_rss_kib_per_conn", count))
+    for server in servers:
+        server.stop()
 
 
 def first_reads(table, bench, servers, what, options, **target):
@@ -318,6 +321,8 @@ def main():
         table = Table(options.whole)
         if options.only in "first read of none":
             first_reads(table, bench, fresh("none"), "first read of none", options, target="at most 20", limit=20 if options.whole else None)
+        if options.only in "idle sessions":
+            idle(table, bench, fresh("idle"), options)
         pair = fresh("loads")
         for server in pair:
             server.start()
