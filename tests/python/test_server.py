@@ -168,3 +168,31 @@ def served(*arguments):
 def test_the_console_script_serves_until_it_is_told_to_stop(tmp_path):
     with served("--data", str(tmp_path)) as port:
         assert connect(port) != 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_signals_are_the_hosts_own(tmp_path):
+    """On no thread of a member's is one delivered, whatever the member does."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    program = f"""
+import os, pathlib, signal, folkmoot
+alone = folkmoot.Member({str(tmp_path / "alone")!r})
+among = folkmoot.Member({"ensemble:" + str(tmp_path / "among") + f"?id=1&peer=1=127.0.0.1:{port}"!r})
+for member in (alone, among):
+    member.listen()
+    with member.session() as session:
+        session.create("/a")
+    member.snapshot()
+names = set()
+for task in pathlib.Path("/proc/self/task").iterdir():
+    name = (task / "comm").read_text().strip()
+    if name.startswith("fm-"):
+        blocked = int(next(line for line in (task / "status").read_text().splitlines() if line.startswith("SigBlk")).split()[1], 16)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
+            assert blocked >> (number - 1) & 1, (name, number)
+        names.add(name)
+print(" ".join(sorted(names)), flush=True)
+"""
+    names = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    assert {"fm-member", "fm-segment", "fm-wire", "fm-ensemble", "fm-log", "fm-peers"} <= set(names)

@@ -7,6 +7,7 @@ mod events;
 pub(crate) mod links;
 mod session;
 mod target;
+mod threads;
 
 pub use call::{Call, Completion};
 pub use events::Events;
@@ -56,14 +57,19 @@ impl Member {
         Ok(member)
     }
 
-    /// Opens a member on a disk that fails when it is told to. `options` are those of a target, `time=virtual` too.
+    /// Opens a member on a disk that fails when it is told to. `options` are those of a target: `time=virtual` too, or (with an `id`)
+    /// those of a member of an ensemble.
     ///
     /// # Errors
     /// As [`Member::open`].
     #[cfg(feature = "simulation")]
     pub fn open_on(disk: &crate::log::SimulatedDisk, options: &str) -> Result<Member> {
-        let mut target = target::Target::parse(&format!("memory:?{options}"))?;
-        target.ground = target::Ground::Directory("simulated".into());
+        let is_member = options.split('&').any(|pair| pair.starts_with("id="));
+        let scheme = if is_member { "ensemble:simulated" } else { "memory:" };
+        let mut target = target::Target::parse(&format!("{scheme}?{options}"))?;
+        if !is_member {
+            target.ground = target::Ground::Directory("simulated".into());
+        }
         Ok(Member { engine: Engine::open(&target, Some(disk.disk()))? })
     }
 

@@ -2,7 +2,8 @@
 
 use super::Engine;
 use crate::admin::http;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::member::threads;
 use crate::wire::Options;
 use crate::wire::facts::Facts;
 use crate::wire::server::{Running, bind};
@@ -10,13 +11,10 @@ use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 /// Most threads for connections: what they wait for is the log, which has one.
 const THREADS_MAX: usize = 4;
-/// How long closing waits for a thread of connections. They never block for longer than an append.
-const CLOSING: Duration = Duration::from_secs(5);
 
 /// Listeners, and the runtime that they share; none before the first.
 #[derive(Default)]
@@ -66,13 +64,7 @@ impl Engine {
 }
 
 fn runtime() -> Result<Runtime> {
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
-    Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("fm-wire")
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(ErrorKind::SystemError, format!("threads fm-wire cannot start: {error}")))
+    threads::start("fm-wire", std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)), || {})
 }
 
 impl Doors {
@@ -90,13 +82,7 @@ impl Doors {
     pub(super) fn close(&self, wait: bool) {
         let Some(Open { listeners, admin: _admin, runtime }) = self.0.lock().take() else { return };
         drop(listeners);
-        // Whoever closes us may be a task of some other runtime, where nothing may block: so it is done on a thread that is none.
-        let closing = std::thread::Builder::new().name("fm-closing".into()).spawn(move || runtime.shutdown_timeout(CLOSING));
-        if let Ok(thread) = closing
-            && wait
-        {
-            let _ = thread.join();
-        }
+        threads::end(runtime, wait);
     }
 
     /// In a forked child: none of the threads is there to be waited for.

@@ -66,7 +66,7 @@ impl Core {
                 core.snapshot_zxid.store(zxid.0, Ordering::Relaxed);
             }
         };
-        let thread = std::thread::Builder::new().name("fm-snapshot".into()).spawn(write);
+        let thread = folkmoot_sys::spawn("fm-snapshot", write);
         committer.snapshotting = Some(thread.map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-snapshot cannot start: {error}")))?);
         Ok(())
     }

@@ -27,6 +27,7 @@ mod tls_tests;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::LINK_FRAME_BYTES_MAX;
 use crate::log::replica::MemberId;
+use crate::member::threads;
 use parking_lot::{Mutex, RwLock};
 use peer::Peer;
 use std::cell::Cell;
@@ -38,12 +39,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-/// How long closing waits for its threads; they never block.
-const CLOSING: Duration = Duration::from_secs(5);
+/// One for what comes and goes, and one for whatever takes its time.
+const THREADS: usize = 2;
 
 thread_local! {
     /// The links whose thread this is; 0 for none.
@@ -179,7 +179,7 @@ impl Links {
             }
         }
         let number = LINKS.fetch_add(1, Ordering::Relaxed);
-        let runtime = runtime(number)?;
+        let runtime = threads::start("fm-peers", THREADS, move || THREAD_OF.set(number))?;
         let (listener, address) = crate::wire::server::bind(runtime.handle(), &options.listen)?;
         let shared = Arc::new(Shared {
             id: options.id,
@@ -274,10 +274,7 @@ impl Links {
         // Waits for what is being told.
         let told = self.shared.told.write().take();
         drop(told);
-        // Whoever closes us may be a task of some other runtime, where nothing may block: so it is done on a thread that is none.
-        if let Ok(closing) = folkmoot_sys::spawn("fm-closing", move || runtime.shutdown_timeout(CLOSING)) {
-            let _ = closing.join();
-        }
+        threads::end(runtime, true);
         for thread in std::mem::take(&mut *self.shared.threads.lock()) {
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
@@ -294,15 +291,6 @@ impl Drop for Links {
             std::mem::forget(self.runtime.get_mut().take());
         }
     }
-}
-
-fn runtime(number: u64) -> Result<Runtime> {
-    let failed = |why: String| Error::new(ErrorKind::SystemError, format!("threads fm-peers cannot start: {why}"));
-    let build =
-        move || Builder::new_multi_thread().worker_threads(2).thread_name("fm-peers").on_thread_start(move || THREAD_OF.set(number)).enable_all().build();
-    // Threads inherit from the one that starts them that no signal reaches them.
-    let built = folkmoot_sys::spawn("fm-peers", build).map_err(|error| failed(error.to_string()))?;
-    built.join().map_err(|_| failed("a bug".into()))?.map_err(|error| failed(error.to_string()))
 }
 
 /// Why nothing goes to or is listened for at an address.

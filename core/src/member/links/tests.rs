@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
+use std::time::Duration;
+use tokio::runtime::Builder;
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Told {
