@@ -111,6 +111,8 @@ pub const FORWARD_BYTES_MAX: usize = 1024 * 1024;
 pub const FORWARD_WINDOW_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of messages from other members that wait for a member's attention; more are dropped, as a link might.
 pub const INBOX_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of entries that a majority has and that wait to be applied here; beyond it no more are ordered, or taken from a leader.
+pub const BACKLOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Ticks of 10 ms without a leader's word after which an election may begin.
 pub const ELECTION_TICKS: usize = 40;
 /// Ticks between a leader's heartbeats.

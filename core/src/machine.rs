@@ -176,6 +176,11 @@ impl Machine {
         self.sessions.iter().map(|(id, session)| (*id, session))
     }
 
+    /// How many there are.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// One session.
     pub fn session(&self, id: SessionId) -> Option<&SessionRecord> {
         self.sessions.get(&id)

@@ -232,6 +232,11 @@ pub struct SetWatches {
 }
 
 impl Request {
+    /// Whether what others have written before it has to be seen: an empty path is a ping's, which asks for nothing.
+    pub fn is_sync(&self) -> bool {
+        matches!(self, Request::Sync { path } if !path.is_empty())
+    }
+
     /// Whether it goes through the log.
     pub fn is_write(&self) -> bool {
         matches!(

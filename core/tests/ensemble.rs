@@ -1,7 +1,12 @@
 //! Members among members, over real sockets and files.
 
-use folkmoot::request::CreateMode;
+use folkmoot::request::{CreateMode, Outcome, Request};
 use folkmoot::{ErrorKind, Member, SessionOptions};
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
 
 fn address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -122,4 +127,92 @@ fn members_that_have_certificates_agree_by_tls() {
     let other = members[1].session(SessionOptions::default()).unwrap();
     other.sync_blocking("/secret").unwrap();
     assert_eq!(other.get_blocking("/secret", false).unwrap().0.as_deref(), Some(&b"s"[..]));
+}
+
+#[track_caller]
+fn until(holds: impl Fn() -> bool) {
+    let end = Instant::now() + LONG;
+    while !holds() {
+        assert!(Instant::now() < end, "it never came to that");
+        std::thread::yield_now();
+    }
+}
+
+/// What `mntr` says of a key.
+fn monitored(port: u16, key: &str) -> Option<String> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"mntr").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim().to_owned())
+}
+
+/// Whoever submits while others are answered overtakes nobody: not a write by a read, nor either by a sync or what is shown.
+#[test]
+fn a_session_is_answered_in_the_order_in_which_it_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let member = Member::open(&target(directory.path(), 1, &[address()])).unwrap();
+    let session = member.session(SessionOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    for number in 0..4_000 {
+        let request = match number % 5 {
+            0 => Request::Set { path: "/".into(), data: Some(number.to_string().into_bytes().into()), version: -1 },
+            1 | 2 => Request::Get { path: "/".into(), watch: false },
+            3 => Request::Sync { path: "/".into() },
+            _ => Request::AddAuth { scheme: "digest".into(), credential: b"ann:secret".to_vec() },
+        };
+        let tell = tell.clone();
+        loop {
+            let (again, taken) = mpsc::channel();
+            let tell = tell.clone();
+            session.submit(
+                request.clone(),
+                Box::new(move |result| {
+                    let is_throttled = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Throttled);
+                    let _ = again.send(is_throttled);
+                    if !is_throttled {
+                        let _ = tell.send((number, result));
+                    }
+                }),
+            );
+            // Only what is refused is told before this returns.
+            if !taken.try_recv().unwrap_or(false) {
+                break;
+            }
+        }
+    }
+    for number in 0..4_000 {
+        let (answered, result) = told.recv_timeout(LONG).unwrap();
+        assert_eq!(answered, number);
+        if let folkmoot::request::Reply::Data { data, .. } = result.unwrap() {
+            assert_eq!(data.as_deref(), Some((number / 5 * 5).to_string().as_bytes()), "it sees its own writes, and no later ones");
+        }
+    }
+}
+
+/// Without a majority nothing is waited for longer than a session's timeout, and what was asked for meanwhile leaves nothing behind.
+#[test]
+fn without_a_majority_calls_end_and_their_outcome_can_be_asked_for_later() {
+    let mut three = Three::open();
+    let options = SessionOptions { timeout_ms: 1_000, ..SessionOptions::default() };
+    let session = three.member(0).session(options.clone()).unwrap();
+    session.create_blocking("/a", b"0", CreateMode::Persistent).unwrap();
+    let port = three.member(0).listen_with("127.0.0.1:0", folkmoot::wire::Options::from_settings("4lw.commands.whitelist=*").unwrap()).unwrap().port();
+    for at in [1, 2] {
+        three.members[at].take().unwrap().close().unwrap();
+    }
+    let (set, behind) = (session.call(Request::Set { path: "/a".into(), data: None, version: -1 }), session.call(Request::Sync { path: "/a".into() }));
+    let lost = set.wait_for(LONG).unwrap().unwrap_err();
+    assert_eq!((lost.kind(), lost.write()), (ErrorKind::OutcomeUnknown, Some((session.id(), 2))), "{lost}");
+    assert_eq!(behind.wait_for(LONG).unwrap().unwrap_err().kind(), ErrorKind::ConnectionLoss);
+    assert_eq!(session.get_blocking("/a", false).unwrap().0.as_deref(), Some(&b"0"[..]), "what is known here is still read");
+    assert_eq!(three.member(0).outcome(session.id(), 2).unwrap(), Outcome::Pending);
+    assert_eq!(three.member(0).session(options).err().unwrap().kind(), ErrorKind::OutcomeUnknown);
+
+    three.members[1] = Some(three.start(1));
+    until(|| matches!(three.member(0).outcome(session.id(), 2).unwrap(), Outcome::Done(Ok(_))));
+    session.set_blocking("/a", b"2", -1).unwrap();
+    assert!(matches!(three.member(0).outcome(session.id(), 2).unwrap(), Outcome::Done(Ok(_))), "kept, for nobody has been told");
+    until(|| monitored(port, "zk_global_sessions").as_deref() == Some("1"));
+    session.close_blocking().unwrap();
 }

@@ -305,3 +305,51 @@ fn large_writes_fill_the_queue_by_their_bytes() {
     });
     late.call_blocking(set()).expect("there is room");
 }
+
+/// A member of an ensemble, which is all of it.
+fn alone(disk: &SimulatedDisk) -> Member {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    Member::open_on(disk, &format!("id=1&peer=1=127.0.0.1:{port}")).expect("a member")
+}
+
+/// What waits is told at once, not when its patience is over; what comes after is refused; what is applied is still read.
+#[test]
+fn a_member_whose_disk_fails_takes_no_part_any_more_and_says_so() {
+    for seed in 0..4 {
+        let disk = SimulatedDisk::new(seed);
+        let member = alone(&disk);
+        let session = auto(&member);
+        session.create_blocking("/a", b"0", CreateMode::Persistent).expect("/a");
+        disk.fail_sync(0);
+        let calls = [session.call(create("/b", 9)), session.call(Request::Exists { path: "/".into(), watch: false }), session.call(create("/c", 9))];
+        let [first, read, second] = calls.map(|call| call.wait_for(LONG).expect("an answer"));
+        let (first, second) = (first.expect_err("/b"), second.expect_err("/c"));
+        assert_eq!((first.kind(), first.write()), (ErrorKind::OutcomeUnknown, Some((session.id(), 2))));
+        // Whether it was submitted before that was known is a matter of time.
+        assert!([ErrorKind::OutcomeUnknown, ErrorKind::DiskFailed].contains(&second.kind()), "{second}");
+        assert!(read.is_ok() || read.is_err_and(|error| error.kind() == ErrorKind::DiskFailed));
+        assert_eq!(kind(session.set_blocking("/a", b"1", -1)), Some(ErrorKind::DiskFailed));
+        assert_eq!(kind(session.sync_blocking("/a")), Some(ErrorKind::DiskFailed));
+        assert_eq!(kind(member.session(SessionOptions::default())), Some(ErrorKind::DiskFailed));
+        assert_eq!(session.get_blocking("/a", false).expect("data").0.as_deref(), Some(&b"0"[..]));
+        member.close().expect("closed");
+        drop((session, member));
+        let session = auto(&alone(&disk.crash()));
+        assert_eq!(session.get_blocking("/a", false).expect("data").0.as_deref(), Some(&b"0"[..]));
+    }
+}
+
+#[test]
+fn a_member_whose_disk_is_full_goes_on_when_there_is_room() {
+    let disk = SimulatedDisk::new(1);
+    let member = alone(&disk);
+    let session = auto(&member);
+    disk.set_capacity(Some(disk.used()));
+    let calls: Vec<_> = (0..4).map(|number| session.call(create(&format!("/{number}"), 900_000))).collect();
+    // What has been ordered cannot be taken back: it waits.
+    assert!(calls.last().expect("four").wait_for(Duration::ZERO).is_none());
+    disk.set_capacity(None);
+    for call in calls {
+        wait(call).expect("there is room");
+    }
+}

@@ -239,10 +239,6 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
         if !part.peers.iter().any(|(id, _)| *id == part.id) {
             return Err(Failure::Usage(format!("none of the members is {}", part.id)));
         }
-        if part.peers.len().is_multiple_of(2) {
-            let (count, more) = (part.peers.len(), part.peers.len() / 2 + 1);
-            writeln!(err, "warning: of {count} members {more} have to be there, which is no better than {} would be", count - 1).map_err(broken)?;
-        }
         return Ok((Ground::Member(directory, part), config));
     }
     if id.is_some() || part.priority.is_some() {
@@ -376,11 +372,9 @@ mod tests {
         let zoo = zoo.to_str().unwrap();
         assert!(settled(&["--config", zoo]).0.unwrap_err().contains("myid"));
         std::fs::write(directory.path().join("myid"), "2\n").unwrap();
-        let (settled_, err) = settled(&["--config", zoo]);
-        let (ground, config) = settled_.unwrap();
+        let (ground, config) = settled(&["--config", zoo]).0.unwrap();
         assert_eq!(config.client.as_ref().unwrap().to_string(), "*:4");
         assert_eq!(target(&ground, &config).unwrap(), format!("ensemble:{}?id=2&peer=1=a:1&peer=2=b:1", directory.path().display()));
-        assert!(err.contains("of 2 members 2 have to be there"), "{err}");
     }
 
     #[test]

@@ -56,9 +56,38 @@ pub struct Envelope {
     pub entry: Entry,
 }
 
-/// What the log carries in one of its places: entries in order.
-pub fn pack(envelopes: &[Envelope]) -> Vec<u8> {
-    postcard::to_stdvec(envelopes).unwrap_or_default()
+/// Entries for one place of the log, in order.
+#[derive(Debug, Default)]
+pub struct Place {
+    count: usize,
+    bytes: Vec<u8>,
+}
+
+impl Place {
+    /// Adds one.
+    pub fn put(&mut self, envelope: &Envelope) {
+        let bytes = std::mem::take(&mut self.bytes);
+        // Memory does not fail, and every type above can be written.
+        self.bytes = postcard::to_extend(envelope, bytes).unwrap_or_default();
+        self.count += 1;
+    }
+
+    /// How many bytes they are.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What the log carries for them: what [`unpack`] reads.
+    pub fn pack(self) -> Vec<u8> {
+        let mut packed = postcard::to_stdvec(&self.count).unwrap_or_default();
+        packed.extend_from_slice(&self.bytes);
+        packed
+    }
 }
 
 /// Reads them again.
@@ -69,5 +98,21 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<Envelope>> {
     match postcard::take_from_bytes(bytes) {
         Ok((envelopes, [])) => Ok(envelopes),
         _ => Err(Error::new(ErrorKind::Corrupt, "an entry that members agreed on cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_the_list_it_was() {
+        let envelopes: Vec<_> =
+            (0..300).map(|number| Envelope { origin: 7, incarnation: u64::MAX, number, entry: Entry::Sweep { path: "/a".into(), time_ms: -1 } }).collect();
+        let mut place = Place::default();
+        assert!(place.is_empty());
+        envelopes.iter().for_each(|envelope| place.put(envelope));
+        assert_eq!(unpack(&place.pack()).unwrap(), envelopes);
+        assert_eq!(unpack(&Place::default().pack()).unwrap(), []);
     }
 }

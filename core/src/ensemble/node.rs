@@ -10,7 +10,7 @@
 //! was told after the barrier was asked for.
 
 use super::handback::Handback;
-use super::message::{Envelope, Message, pack, unpack};
+use super::message::{Envelope, Message, Place, unpack};
 use super::streams::{Streams, Take};
 use super::{Voter, rank};
 use crate::error::{Error, ErrorKind, Result};
@@ -58,6 +58,8 @@ pub struct Delivery {
     pub entries: Vec<(u64, Entry)>,
     /// Who takes part from here on, if that changes.
     pub membership: Option<Membership>,
+    /// How many bytes of the log they are.
+    pub bytes: usize,
 }
 
 /// What is to be done.
@@ -157,15 +159,15 @@ pub struct Node {
     applied: u64,
     next_number: u64,
     waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
     /// All up to this number has been sent to, or proposed as, the leader.
     sent: u64,
     sent_bytes: usize,
     moved_at: u64,
     streams: Streams,
-    /// Ready to be proposed.
+    /// Ready to be proposed: no more than what all members may have under way, and what this one has to say as their leader.
     batch: Vec<Envelope>,
-    batch_bytes: usize,
+    /// More waits to be applied than should: nothing is proposed.
+    held: bool,
     /// The term of which this member has said that it leads.
     led: Option<u64>,
     stamped_ms: i64,
@@ -225,13 +227,12 @@ impl Node {
             applied,
             next_number: 1,
             waiting: VecDeque::new(),
-            waiting_bytes: 0,
             sent: 0,
             sent_bytes: 0,
             moved_at: 0,
             streams: Streams::default(),
             batch: Vec::new(),
-            batch_bytes: 0,
+            held: false,
             led: None,
             stamped_ms: 0,
             alive: BTreeSet::new(),
@@ -335,12 +336,16 @@ impl Node {
         let number = self.next_number;
         self.next_number += 1;
         let bytes = bytes(&entry);
-        self.waiting_bytes += bytes;
         if self.waiting.is_empty() {
             self.moved_at = self.ticks;
         }
         self.waiting.push_back(Waiting { number, bytes, entry });
         number
+    }
+
+    /// Has nothing proposed while `hold`: what was ordered before is to be applied first.
+    pub fn hold(&mut self, hold: bool) {
+        self.held = hold;
     }
 
     /// An entry that nobody waits for, if this member leads.
@@ -402,7 +407,6 @@ impl Node {
         self.replica.applied(index);
         while self.waiting.front().is_some_and(|waiting| waiting.number <= number) {
             if let Some(waiting) = self.waiting.pop_front() {
-                self.waiting_bytes -= waiting.bytes;
                 if waiting.number <= self.sent {
                     self.sent_bytes -= waiting.bytes;
                 }
@@ -442,11 +446,12 @@ impl Node {
                 self.barrier_known(&context, index);
             }
             for committed in turn.committed {
-                let mut delivery = Delivery { index: committed.index, entries: Vec::new(), membership: None };
+                let mut delivery = Delivery { index: committed.index, entries: Vec::new(), membership: None, bytes: 0 };
                 match committed.what {
                     What::Nothing => {}
                     What::Change(membership, _) => delivery.membership = Some(membership),
                     What::Data(bytes) => {
+                        delivery.bytes = bytes.len();
                         let own = |envelope: &Envelope| envelope.origin == self.id && envelope.incarnation == self.incarnation;
                         delivery.entries.extend(unpack(&bytes)?.into_iter().map(|envelope| (if own(&envelope) { envelope.number } else { 0 }, envelope.entry)));
                     }
@@ -605,7 +610,6 @@ impl Node {
             self.led = None;
             self.deadlines = None;
             self.batch.clear();
-            self.batch_bytes = 0;
         }
         self.streams.clear();
         if standing.leader.is_some() {
@@ -614,7 +618,6 @@ impl Node {
         if standing.role == Role::Leader && self.led != Some(standing.term) {
             self.led = Some(standing.term);
             self.batch.clear();
-            self.batch_bytes = 0;
             self.put(self.id, self.incarnation, 0, Entry::Lead { member: self.id, term: standing.term, time_ms: 0 });
             self.put(self.id, self.incarnation, 0, Entry::Begin { secret: self.secret, time_ms: 0 });
         }
@@ -693,39 +696,33 @@ impl Node {
     }
 
     fn put(&mut self, origin: MemberId, incarnation: u64, number: u64, entry: Entry) {
-        self.batch_bytes += bytes(&entry);
         self.batch.push(Envelope { origin, incarnation, number, entry });
     }
 
+    /// Proposes what is ready. What is not taken (too much is under way, or leadership is passing) stays for another time.
     fn propose(&mut self) {
-        if !self.leads() || self.batch.is_empty() {
+        if !self.leads() || self.held {
             return;
         }
         self.stamped_ms = self.stamped_ms.max(self.wall_ms);
-        let mut proposals = Vec::new();
-        let mut from = 0;
-        let mut size = 0;
-        for (at, envelope) in self.batch.iter_mut().enumerate() {
-            stamp(&mut envelope.entry, self.stamped_ms);
-            let more = bytes(&envelope.entry);
-            if size > 0 && size + more > PROPOSAL_BYTES_MAX {
-                proposals.push(from..at);
-                (from, size) = (at, 0);
-            }
-            size += more;
-        }
-        proposals.push(from..self.batch.len());
         let mut done = 0;
-        for range in proposals {
-            let end = range.end;
-            if self.replica.propose(vec![pack(&self.batch[range])]).is_err() {
-                // Too much is under way, or leadership is passing: the rest waits.
+        while done < self.batch.len() {
+            let mut place = Place::default();
+            let mut count = 0;
+            for envelope in &mut self.batch[done..] {
+                stamp(&mut envelope.entry, self.stamped_ms);
+                place.put(envelope);
+                count += 1;
+                if place.bytes() >= PROPOSAL_BYTES_MAX {
+                    break;
+                }
+            }
+            if self.replica.propose(vec![place.pack()]).is_err() {
                 break;
             }
-            done = end;
+            done += count;
         }
         self.batch.drain(..done);
-        self.batch_bytes = self.batch.iter().map(|envelope| bytes(&envelope.entry)).sum();
     }
 
     /// Sends what waits to whoever leads, as much as may be under way.

@@ -126,6 +126,20 @@ impl Net {
 }
 
 #[test]
+fn a_leader_that_is_behind_orders_nothing_until_it_has_caught_up() {
+    let mut net = net(&[10, 20, 30]);
+    net.open(1, 10_000);
+    net.node(3).hold(true);
+    (1..=10).for_each(|number| net.write(1, number));
+    (0..300).for_each(|_| net.tick());
+    assert!(net.has(1, 1), "and it leads on: {:?}", net.leader());
+    assert_eq!(net.leader(), Some(3));
+    net.node(3).hold(false);
+    net.until(|net| net.has(1, 11));
+    assert_eq!(net.members[&1].answers.len(), 11, "each once");
+}
+
+#[test]
 fn a_follower_forwards_and_is_answered_when_it_has_applied() {
     let mut net = net(&[10, 20, 30]);
     net.open(1, 10_000);
@@ -236,6 +250,8 @@ proptest! {
             prop_assert_eq!(Message::decode(&message.encode()).unwrap(), message);
         }
         let envelopes = vec![Envelope { origin: 3, incarnation, number: 4, entry }];
-        prop_assert_eq!(message::unpack(&message::pack(&envelopes)).unwrap(), envelopes);
+        let mut place = message::Place::default();
+        envelopes.iter().for_each(|envelope| place.put(envelope));
+        prop_assert_eq!(message::unpack(&place.pack()).unwrap(), envelopes);
     }
 }

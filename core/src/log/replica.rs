@@ -623,6 +623,11 @@ impl Replica {
     }
 }
 
+/// Whether a message of [`Turn::sends`] brings entries; if it is lost, they come again.
+pub fn is_append(message: &[u8]) -> bool {
+    codec::is_append(message)
+}
+
 /// The last entry in the snapshot that a message of [`Turn::snapshots`] is about.
 pub fn snapshot_index(message: &[u8]) -> Option<u64> {
     codec::decode(message, 1, 1)

@@ -84,6 +84,13 @@ impl Group {
         Ok(true)
     }
 
+    /// What makes sense and is not wise.
+    pub(super) fn warning(&self) -> Option<String> {
+        let count = self.peers.len();
+        let is_even = count > 0 && count.is_multiple_of(2);
+        is_even.then(|| format!("of {count} members {} have to be there, which bears no more losses than {} members would", count / 2 + 1, count - 1))
+    }
+
     fn check(&self) -> std::result::Result<(), String> {
         if self.id == 0 {
             return Err("there is no id; members are numbered from 1 to 255".into());
@@ -170,6 +177,9 @@ mod tests {
         assert_eq!(Target::parse("memory:?listen=[::1]:0&listen=localhost:2181").unwrap().listen, ["[::1]:0", "localhost:2181"]);
         let Ground::Member(path, group) = Target::parse("ensemble:./d?id=2&peer=1=a:1&peer=2=b:2&priority=9&listen=b:2181").unwrap().ground else { panic!() };
         assert_eq!((path, group.id, group.priority), ("./d".into(), 2, 9));
+        assert!(group.warning().unwrap().contains("of 2 members 2"));
+        let Ground::Member(_, three) = Target::parse("ensemble:./d?id=2&peer=1=a:1&peer=2=b:2&peer=3=c:3").unwrap().ground else { panic!() };
+        assert_eq!(three.warning(), None);
         assert_eq!(group.peers, [(1, "a:1".to_owned()), (2, "b:2".to_owned())]);
         assert_eq!(Target::parse("memory:?admin=127.0.0.1:8080").unwrap().admin.as_deref(), Some("127.0.0.1:8080"));
     }

@@ -441,8 +441,7 @@ impl<'a, 'b> Batch<'a, 'b> {
 
     fn read(&mut self, xid: i32, bytes: usize, request: Request, kind: Kind, items: &mut Vec<Item>) {
         // The events of `SetWatches` come through `tell`, which needs `Out` for itself.
-        let is_sync = matches!(&request, Request::Sync { path } if !path.is_empty());
-        if self.out.pending > 0 || matches!(request, Request::SetWatches(_)) || (is_sync && self.connection.door.core.is_replicated()) {
+        if self.out.pending > 0 || matches!(request, Request::SetWatches(_)) || (request.is_sync() && self.connection.door.core.is_replicated()) {
             return self.put(xid, bytes, Work::Read(request), kind, items);
         }
         self.answered += 1;

@@ -149,6 +149,10 @@ pub(super) fn encode(message: &Message) -> Vec<u8> {
     out.0
 }
 
+pub(super) fn is_append(bytes: &[u8]) -> bool {
+    In(bytes).number().and_then(|kind| KINDS.get(usize::try_from(kind / 2).ok()?)) == Some(&MessageType::MsgAppend)
+}
+
 pub(super) fn decode(bytes: &[u8], from: MemberId, to: MemberId) -> Result<Message> {
     parse(bytes, from, to).ok_or_else(|| Error::new(ErrorKind::BadArguments, format!("member {from} sent {} bytes that are no message", bytes.len())))
 }

@@ -98,7 +98,8 @@ impl Core {
                 results.map(|result| (state.machine.zxid(), result)).collect()
             }
         };
-        finish(items.into_iter().filter(|item| !matches!(item.done, Done::Told)).zip(results).collect());
+        let untold = items.into_iter().filter(|item| !matches!(item.done, Done::Told));
+        finish(untold.zip(results).map(|(item, ended)| (item.asker, item.done, ended)));
         if committer.store.as_ref().is_some_and(|store| store.bytes_since_snapshot() >= self.snapshot_bytes)
             && committer.snapshotting.as_ref().is_none_or(JoinHandle::is_finished)
             && let Err(error) = self.start_snapshot(committer)
@@ -168,19 +169,19 @@ impl Core {
     }
 }
 
-fn is_over(outcome: &Result<Reply>) -> bool {
+pub(super) fn is_over(outcome: &Result<Reply>) -> bool {
     outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionExpired)
 }
 
-/// Answers those who are no listeners. No lock of the state may be held.
-pub(super) fn finish(answered: Vec<(Item, Ended)>) {
+/// Answers those who asked. No lock may be held that a listener or a completion takes.
+pub(super) fn finish(answers: impl IntoIterator<Item = (Option<Asker>, Done, Ended)>) {
     COMPLETING.set(true);
-    for (item, ended) in answered {
-        if let Some(asker) = &item.asker {
+    for (asker, done, ended) in answers {
+        if let Some(asker) = &asker {
             asker.core.waiting.fetch_sub(1, Ordering::AcqRel);
         }
         // A completion that panics must not take the member with it.
-        let _ = catch_unwind(AssertUnwindSafe(|| answer(item.done, ended)));
+        let _ = catch_unwind(AssertUnwindSafe(|| answer(done, ended)));
     }
     COMPLETING.set(false);
 }

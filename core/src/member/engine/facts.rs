@@ -69,7 +69,7 @@ impl Core {
             ephemerals: tree.ephemeral_count() as u64,
             data_bytes: tree.bytes(),
             watches: self.watches.lock().len() as u64,
-            global_sessions: state.sessions.len() as u64,
+            global_sessions: state.machine.session_count() as u64,
             slow_syncs: self.slow_syncs.load(Ordering::Relaxed),
             sessions_expired: self.expired.load(Ordering::Relaxed),
             snapshot_errors: u64::from(self.snapshot_error.lock().is_some()),

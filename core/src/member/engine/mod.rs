@@ -22,7 +22,7 @@ mod sessions;
 mod snapshots;
 mod timers;
 
-use super::call::Completion;
+use super::call::{Call, Completion};
 use super::clock::Clock;
 use super::events::Events;
 use super::target::{Ground, Target};
@@ -67,12 +67,13 @@ pub(crate) struct SessionCore {
     stalled_ms: AtomicI64,
     /// Requests that wait in the queue.
     waiting: AtomicUsize,
-    /// In an ensemble: its requests that are not answered, in order; which attachment it is, and the numbers of its last write
-    /// and of the last one answered.
-    line: Mutex<VecDeque<ensemble::Waits>>,
+    /// In an ensemble: its requests that are not answered, in order; which attachment it is; the numbers of its last write, of the
+    /// last one answered and of the first one given up (0 for none).
+    line: Mutex<ensemble::Line>,
     attachment: AtomicU64,
     number: AtomicU64,
     answered: AtomicU64,
+    given_up: AtomicU64,
 }
 
 impl SessionCore {
@@ -94,6 +95,7 @@ impl SessionCore {
             attachment: AtomicU64::new(0),
             number: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
         }
     }
 
@@ -351,6 +353,9 @@ impl Engine {
         let mut parts = None;
         let (machine, store) = match &target.ground {
             Ground::Member(path, group) => {
+                if let Some(warning) = group.warning() {
+                    tracing::warn!("{warning}");
+                }
                 let disk = disk.map_or_else(|| RealDisk::open(path), Ok)?;
                 let recovered = ensemble::recover_member(disk, path, seed, target.enforce_quota, group)?;
                 let mut secret = [0; 32];
@@ -432,13 +437,12 @@ impl Engine {
             return Err(error);
         }
         let of_thread = core.clone();
-        let thread = std::thread::Builder::new()
-            .name("fm-member".into())
-            .spawn(move || match &of_thread.ensemble {
-                Some(ensemble) => of_thread.run_replicated(ensemble),
-                None => of_thread.run(),
-            })
-            .map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-member cannot start: {error}")))?;
+        let run = move || match &of_thread.ensemble {
+            Some(ensemble) => of_thread.run_replicated(ensemble),
+            None => of_thread.run(),
+        };
+        let thread =
+            folkmoot_sys::spawn("fm-member", run).map_err(|error| Error::new(ErrorKind::SystemError, format!("thread fm-member cannot start: {error}")))?;
         Ok(Arc::new(Engine { core, thread: Mutex::new(Some(thread)), doors: Doors::default() }))
     }
 
@@ -450,9 +454,17 @@ impl Engine {
         self.doors.close(true);
         let open: Vec<_> = self.state.read().sessions.values().cloned().collect();
         // Sessions of listeners may come back; what lives in this process cannot.
-        for core in open.into_iter().filter(|core| core.events.is_some()) {
-            let _ = self.wait_for(Some(Asker::of(&core)), Work::Close { expired: false });
-        }
+        let closing: Vec<_> = open
+            .into_iter()
+            .filter(|core| core.events.is_some())
+            .filter_map(|core| {
+                let (call, done) = Call::pair();
+                self.enqueue(Some(Asker::of(&core)), Work::Close { expired: false }, done).ok().map(|()| call)
+            })
+            .collect();
+        self.commit_here();
+        // All at once: without a majority each would be waited for as long as its timeout.
+        closing.into_iter().for_each(|call| drop(call.wait()));
         if let Some(ensemble) = self.ensemble.as_ref().filter(|ensemble| ensemble.leads()) {
             // Or the others would have to find out.
             let _ = ensemble.transfer(None);
@@ -504,7 +516,8 @@ impl Drop for Engine {
         if COMPLETING.get() {
             // The committer is held by this very thread. The member's own ends by itself, and frees the rest.
             self.thread.get_mut().take();
-            return self.stop();
+            self.stop();
+            return self.ensemble.iter().for_each(|ensemble| ensemble.stop());
         }
         self.stop();
         if let Some(ensemble) = &self.ensemble {

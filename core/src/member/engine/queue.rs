@@ -69,7 +69,7 @@ impl Core {
             return Ok(false);
         }
         // What others have done counts for a sync: it goes through the ensemble.
-        let is_sync = self.ensemble.is_some() && matches!(request, Request::Sync { path } if !path.is_empty());
+        let is_sync = self.ensemble.is_some() && request.is_sync();
         Ok(core.waiting.load(Ordering::Acquire) == 0 && !is_sync)
     }
 

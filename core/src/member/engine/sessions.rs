@@ -135,15 +135,19 @@ impl Core {
     /// A session is attached elsewhere now, or is to look for another member: here nobody listens to it any more.
     pub(super) fn moved_away(&self, state: &mut State, core: &Arc<SessionCore>) {
         state.sessions.remove(&core.id);
+        self.forget_watchers(state, core);
+        if let Some(listener) = core.attached.lock().take() {
+            listener.superseded();
+        }
+    }
+
+    /// Takes all watchers of a session away, with what they watched.
+    fn forget_watchers(&self, state: &mut State, core: &SessionCore) {
         let theirs = std::mem::take(&mut *core.watchers.lock());
         let mut watches = self.watches.lock();
         for watcher in theirs {
             watches.forget(watcher);
             state.receivers.remove(&watcher);
-        }
-        drop(watches);
-        if let Some(listener) = core.attached.lock().take() {
-            listener.superseded();
         }
     }
 
@@ -236,13 +240,7 @@ impl Core {
         }
         let Some(core) = state.sessions.get(&id).filter(|core| core.events.is_none()).cloned() else { return Ok(None) };
         let before = core.attached.lock().replace(listener.clone());
-        let theirs = std::mem::take(&mut *core.watchers.lock());
-        let mut watches = self.watches.lock();
-        for watcher in theirs {
-            watches.forget(watcher);
-            state.receivers.remove(&watcher);
-        }
-        drop(watches);
+        self.forget_watchers(&mut state, &core);
         let watcher = self.new_watcher();
         receive(&mut state, watcher, &core, Sink::Listener(listener));
         core.timeout_ms.store(timeout_ms, Ordering::Relaxed);

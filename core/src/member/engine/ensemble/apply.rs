@@ -1,26 +1,32 @@
 //! What a majority has is applied here, and whoever waits for it is answered.
 
-use super::{Ensemble, Input, Job, Waits};
+use super::line::{Until, Waiting};
+use super::{Ensemble, Flight, Input, Job};
 use crate::ensemble::Delivery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
+use crate::limits::IN_FLIGHT_MAX;
 use crate::machine::{Applied, Entry, Machine};
-use crate::member::engine::commit::{finish, tell_listener};
-use crate::member::engine::{Core, Done, Item, SessionCore, Sink, State, Work};
+use crate::member::engine::commit::{Ended, finish, is_over, tell_listener};
+use crate::member::engine::{Asker, Core, Done, Item, SessionCore, Sink, State, Work};
 use crate::request::{Event, EventKind, Reply, SessionState};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How a piece of work ended, and the last transaction then.
-pub(in crate::member::engine) type Ended = (Zxid, Result<Reply>);
+/// Those who are told once no lock is held.
+type Answers = Vec<(Option<Asker>, Done, Ended)>;
 
 /// How often the member's thread looks at what time brings, in milliseconds.
 const ROUND_MS: i64 = 100;
 /// How long a sweep that was proposed is waited for before it is proposed again, in milliseconds.
 const SWEEP_AGAIN_MS: i64 = 2_000;
+/// No call is given up before it has waited so long, in milliseconds: the shortest timeout of a session.
+const PATIENCE_MS: i64 = 1_000;
+/// So many more writes of its session, and the outcome of one that was given up is kept no longer.
+const KEPT: u64 = IN_FLIGHT_MAX as u64 / 2;
 /// Without a leader for so long, clients are sent away to look for a member that has one, in milliseconds.
 const LEADERLESS_MS: i64 = 2_000;
 
@@ -50,7 +56,8 @@ impl Core {
                 last_round = now;
             }
         }
-        self.end_all(&Error::new(ErrorKind::Closed, "the member was closed before it answered"));
+        self.do_jobs(ensemble);
+        self.end_all(ensemble, &Error::new(ErrorKind::Closed, "the member was closed before it answered"));
     }
 
     fn do_jobs(&self, ensemble: &Arc<Ensemble>) {
@@ -81,12 +88,26 @@ impl Core {
                         ensemble.inbox.put(Input::Frozen { index, frozen, offer });
                     }
                     Job::Barriers(numbers) => self.barriers_met(ensemble, &numbers),
+                    Job::Advance(core) => {
+                        let mut answers = Vec::new();
+                        let state = self.state.read();
+                        self.advance_line(ensemble, &state, &core, &mut answers);
+                        drop(state);
+                        finish(answers);
+                    }
+                    Job::End => self.part_is_over(ensemble),
                 }
             }
         }
     }
 
     fn apply_deliveries(&self, ensemble: &Arc<Ensemble>, deliveries: Vec<Delivery>) {
+        let bytes = deliveries.iter().map(|delivery| delivery.bytes as u64).sum();
+        if self.is_failed.load(Ordering::Acquire) {
+            // A bug has been met in the machine: nothing is made of it any more.
+            ensemble.backlog.fetch_sub(bytes, Ordering::AcqRel);
+            return;
+        }
         let (mut index, mut number) = *ensemble.applied.lock();
         let mut sessions = Vec::new();
         let mut answered = Vec::new();
@@ -110,9 +131,11 @@ impl Core {
             let next = state.machine.tree().next_due_ms();
             self.note_due(next);
         }));
+        ensemble.backlog.fetch_sub(bytes, Ordering::AcqRel);
         if is_done.is_err() {
-            self.fail(Error::new(ErrorKind::Panic, "a bug was caught while a write was applied; this member answers no more"));
-            return;
+            let error = Error::new(ErrorKind::Panic, "a bug was caught while a write was applied; this member answers no more");
+            self.fail(error.clone());
+            return ensemble.end(self, error);
         }
         *ensemble.applied.lock() = (index, number);
         ensemble.inbox.put(Input::Applied { index, number, sessions });
@@ -143,105 +166,88 @@ impl Core {
     }
 
     /// An entry of this member's own has been applied.
-    fn arrived(&self, ensemble: &Ensemble, state: &mut State, number: u64, applied: Applied, answered: &mut Vec<(Item, Ended)>) {
-        let core = {
-            let mut flights = ensemble.flights.lock();
-            match flights.all.pop_front() {
-                Some(flight) if flight.number == number => {
-                    flights.bytes -= flight.bytes;
-                    Some(flight.core)
-                }
-                other => {
-                    other.into_iter().for_each(|flight| flights.all.push_front(flight));
-                    None
-                }
+    fn arrived(&self, ensemble: &Ensemble, state: &mut State, number: u64, applied: Applied, answers: &mut Answers) {
+        let Some(Flight { core, write, given_up, .. }) = ensemble.landed(number) else { return };
+        if write > 0 {
+            note_answered(&core, write, given_up.is_some());
+        }
+        if let Some(opens) = given_up {
+            if opens && applied.outcome.is_ok() {
+                // Whoever wanted it has gone.
+                let _ = self.enqueue(Some(Asker::of(&core)), Work::Close { expired: false }, Box::new(drop));
             }
-        };
-        let Some(core) = core else { return };
-        let mut line = core.line.lock();
-        let is_front = matches!(line.front(), Some(Waits::Entry(front, _)) if *front == number);
-        debug_assert!(is_front, "what is submitted in order is applied in order");
-        if !is_front {
             return;
         }
-        let Some(Waits::Entry(_, item)) = line.pop_front() else { return };
-        drop(line);
-        if let Work::Write(_) = item.work {
-            core.answered.fetch_add(1, Ordering::AcqRel);
-        }
-        let ok = applied.outcome.is_ok();
-        match &item.work {
-            Work::Open { .. } if ok => self.opened(state, &core),
-            Work::Move { .. } if ok => {
+        let mut line = core.line.lock();
+        // Mostly the first: only a barrier before it may be met later than it is applied.
+        let place = line.waiting.iter_mut().find(|waiting| matches!(waiting.until, Until::Applied(other) if other == number));
+        assert!(place.is_some(), "what is under way and not given up stands in its session's line");
+        let Some(waiting) = place else { return };
+        match &waiting.item.work {
+            Work::Open { .. } if applied.outcome.is_ok() => self.opened(state, &core),
+            Work::Move { .. } if applied.outcome.is_ok() => {
                 core.number.store(0, Ordering::Release);
                 core.answered.store(0, Ordering::Release);
                 self.opened(state, &core);
             }
             _ => {}
         }
-        let is_over = applied.outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::SessionExpired);
-        let outcome = match &item.work {
-            Work::Write(_) if is_over => core.check().and(applied.outcome),
-            Work::Close { expired: false } if is_over && core.state() == SessionState::Closed => Ok(Reply::Done),
+        let outcome = match &waiting.item.work {
+            Work::Write(_) if is_over(&applied.outcome) => core.check().and(applied.outcome),
+            Work::Close { expired: false } if is_over(&applied.outcome) && core.state() == SessionState::Closed => Ok(Reply::Done),
             _ => applied.outcome,
         };
-        self.settle(item, (applied.zxid, outcome), answered);
-        self.advance_line(state, &core, answered);
+        waiting.until = Until::Known(Box::new((applied.zxid, outcome)));
+        drop(line);
+        self.advance_line(ensemble, state, &core, answers);
     }
 
     /// Answers what is at the front of a session's line and need not wait any more.
-    fn advance_line(&self, state: &State, core: &Arc<SessionCore>, answered: &mut Vec<(Item, Ended)>) {
+    fn advance_line(&self, ensemble: &Ensemble, state: &State, core: &Arc<SessionCore>, answers: &mut Answers) {
         loop {
-            let mut line = core.line.lock();
-            let is_ready = match line.front() {
-                Some(Waits::Read(_) | Waits::Known(..)) => true,
-                Some(Waits::Barrier { met, .. }) => *met,
-                _ => false,
-            };
-            if !is_ready {
-                return;
-            }
-            let Some(next) = line.pop_front() else { return };
-            drop(line);
-            let (item, result) = match next {
-                Waits::Known(item, result) => (item, *result),
-                Waits::Read(item) | Waits::Barrier { item, .. } | Waits::Entry(_, item) => {
-                    let result = match (&item.asker, &item.work) {
-                        (Some(asker), Work::Read(request)) => self.read(state, asker, request),
-                        _ => Err(ErrorKind::SystemError.into()),
-                    };
-                    (item, result)
+            let next = {
+                let mut line = core.line.lock();
+                match line.waiting.front().map(|waiting| &waiting.until) {
+                    Some(Until::Turn | Until::Known(_) | Until::Met { met: true, .. }) => line.waiting.pop_front(),
+                    _ => None,
                 }
             };
-            self.settle(item, (state.machine.zxid(), result), answered);
+            let Some(Waiting { item, until, .. }) = next else { return };
+            ensemble.lined.fetch_sub(1, Ordering::AcqRel);
+            let ended = if let Until::Known(ended) = until { *ended } else { (state.machine.zxid(), self.read_item(state, &item)) };
+            settle(item, ended, answers);
         }
     }
 
-    /// Listeners are told at once, between the events of the changes before and after; others when no lock is held.
-    fn settle(&self, mut item: Item, ended: Ended, answered: &mut Vec<(Item, Ended)>) {
-        if matches!(item.done, Done::Listener(..)) {
-            tell_listener(&mut item, ended);
-        } else {
-            answered.push((item, ended));
+    fn read_item(&self, state: &State, item: &Item) -> Result<Reply> {
+        match (&item.asker, &item.work) {
+            (Some(asker), Work::Read(request)) => self.read(state, asker, request),
+            _ => Err(ErrorKind::SystemError.into()),
         }
     }
 
     fn barriers_met(&self, ensemble: &Ensemble, numbers: &[u64]) {
-        let mut answered = Vec::new();
+        let mut answers = Vec::new();
+        let mut cores = Vec::new();
         let state = self.state.read();
         for number in numbers {
-            let Some(core) = ensemble.barriers.lock().remove(number) else { continue };
-            for waits in core.line.lock().iter_mut() {
-                if let Waits::Barrier { number: other, met, .. } = waits
-                    && other == number
-                {
-                    *met = true;
-                }
+            let Some((core, _)) = ensemble.barriers.lock().remove(number) else { continue };
+            {
+                let mut line = core.line.lock();
+                let own = line.waiting.iter_mut().find_map(|waiting| match &mut waiting.until {
+                    Until::Met { number: other, met } if other == number => Some(met),
+                    _ => None,
+                });
+                let Some(met) = own else { continue };
+                *met = true;
+                line.blocked -= 1;
             }
-            self.advance_line(&state, &core, &mut answered);
+            self.advance_line(ensemble, &state, &core, &mut answers);
+            cores.push(core);
         }
         drop(state);
-        finish(answered);
+        cores.iter().for_each(|core| self.send_held(ensemble, core));
+        finish(answers);
     }
 
     /// A whole state has come in place of the one here. What happened in between is told to nobody: connections are closed, so
@@ -275,7 +281,7 @@ impl Core {
         let former: Vec<_> = {
             let state = self.state.read();
             let of_this = |id: SessionId| (id.0 >> 56) as u8 == ensemble.id;
-            let here = |id: &SessionId| state.sessions.contains_key(id) || id.0 > self.first_session;
+            let here = |id: &SessionId| state.sessions.contains_key(id) || id.0 >= self.first_session;
             state.machine.sessions().filter(|(id, session)| session.in_process && of_this(*id) && !here(id)).map(|(id, _)| id).collect()
         };
         for session in former {
@@ -319,53 +325,150 @@ impl Core {
 
     /// Calls of this process that no majority has answered within their session's timeout end without an answer.
     fn give_up(&self, ensemble: &Ensemble, now: i64) {
-        let late: Vec<(u64, u64, Arc<SessionCore>)> = {
+        let is_late = |core: &SessionCore, since_ms: i64| now - since_ms > i64::from(core.timeout_ms()).max(PATIENCE_MS);
+        let mut cores = BTreeMap::new();
+        {
             let flights = ensemble.flights.lock();
-            let is_late = |flight: &&super::Flight| now - flight.since_ms > i64::from(flight.core.timeout_ms());
-            flights.all.iter().filter(is_late).map(|flight| (flight.number, flight.write, flight.core.clone())).collect()
-        };
-        let mut answered = Vec::new();
-        let zxid = if late.is_empty() { Zxid(0) } else { self.state.read().machine.zxid() };
-        for (number, write, core) in late {
-            for waits in core.line.lock().iter_mut() {
-                if let Waits::Entry(other, item) = waits
-                    && *other == number
-                    && matches!(item.done, Done::Call(_))
-                {
-                    let told = Item {
-                        asker: item.asker.clone(),
-                        work: std::mem::replace(&mut item.work, Work::Close { expired: false }),
-                        done: std::mem::replace(&mut item.done, Done::Told),
-                    };
-                    let error =
-                        Error::new(ErrorKind::OutcomeUnknown, format!("no majority has answered within {} ms; the write may still be done", core.timeout_ms()));
-                    let error = if write > 0 { error.about_write(core.id, write) } else { error };
-                    // Its place in the line stays, and is answered for with it.
-                    item.work = match &told.work {
-                        Work::Open { timeout_ms, in_process } => Work::Open { timeout_ms: *timeout_ms, in_process: *in_process },
-                        Work::Write(_) => Work::Write(crate::request::Request::WhoAmI),
-                        _ => Work::Close { expired: false },
-                    };
-                    core.waiting.fetch_add(1, Ordering::AcqRel);
-                    answered.push((told, (zxid, Err(error))));
+            // They stand in the order in which they began.
+            for flight in flights.all.iter().take_while(|flight| now - flight.since_ms > PATIENCE_MS) {
+                if is_late(&flight.core, flight.since_ms) && flight.core.events.is_some() {
+                    cores.insert(flight.core.id, flight.core.clone());
                 }
             }
         }
-        finish(answered);
-    }
-
-    /// Nothing more will be answered.
-    fn end_all(&self, error: &Error) {
-        let Some(ensemble) = self.ensemble.as_ref() else { return };
-        let flights: Vec<_> = std::mem::take(&mut *ensemble.flights.lock()).all.into_iter().map(|flight| flight.core).collect();
-        let waiting: Vec<_> = ensemble.barriers.lock().drain().map(|(_, core)| core).collect();
-        let mut answered = Vec::new();
-        for core in flights.into_iter().chain(waiting) {
-            for waits in std::mem::take(&mut *core.line.lock()) {
-                let (Waits::Entry(_, item) | Waits::Read(item) | Waits::Known(item, _) | Waits::Barrier { item, .. }) = waits;
-                answered.push((item, (Zxid(0), Err(error.clone()))));
+        for (core, since_ms) in ensemble.barriers.lock().values().take_while(|(_, since_ms)| now - since_ms > PATIENCE_MS) {
+            if is_late(core, *since_ms) && core.events.is_some() {
+                cores.insert(core.id, core.clone());
             }
         }
-        finish(answered);
+        if cores.is_empty() {
+            return;
+        }
+        let mut answers = Vec::new();
+        let state = self.state.read();
+        for core in cores.values() {
+            let mut line = core.line.lock();
+            let (late, rest): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut line.waiting).into_iter().partition(|waiting| is_late(core, waiting.since_ms));
+            line.waiting = rest;
+            line.blocked -= late.iter().filter(|waiting| waiting.until.is_blocked()).count();
+            drop(line);
+            ensemble.lined.fetch_sub(late.len(), Ordering::AcqRel);
+            for Waiting { item, until, .. } in late {
+                let result = match until {
+                    Until::Known(ended) => ended.1,
+                    // What was before it has ended, too.
+                    Until::Turn => self.read_item(&state, &item),
+                    Until::Met { number, .. } => {
+                        ensemble.barriers.lock().remove(&number);
+                        Err(Error::new(ErrorKind::ConnectionLoss, format!("no majority has answered within {} ms", core.timeout_ms())))
+                    }
+                    Until::Sent(_) => {
+                        let why = format!("a sync before it has had no answer within {} ms; it was not begun", core.timeout_ms());
+                        Err(Error::new(ErrorKind::OperationTimeout, why))
+                    }
+                    Until::Applied(number) => {
+                        let why = format!("no majority has answered within {} ms; the write may still be done", core.timeout_ms());
+                        let write = ensemble.abandon(number, matches!(item.work, Work::Open { .. }));
+                        Err(unknown(core, write, why))
+                    }
+                };
+                settle(item, (state.machine.zxid(), result), &mut answers);
+            }
+            self.advance_line(ensemble, &state, core, &mut answers);
+        }
+        drop(state);
+        cores.values().for_each(|core| self.send_held(ensemble, core));
+        finish(answers);
     }
+
+    /// This member takes no part any more. Its clients look for another; what is applied is still read in this process.
+    fn part_is_over(&self, ensemble: &Ensemble) {
+        if let Some(links) = ensemble.links.get() {
+            links.close();
+        }
+        {
+            let mut state = self.state.write();
+            let listening: Vec<_> = state.sessions.values().filter(|core| core.events.is_none()).cloned().collect();
+            listening.iter().for_each(|core| self.moved_away(&mut state, core));
+        }
+        let why = ensemble.over.get().cloned().unwrap_or_else(|| ErrorKind::Closed.into());
+        self.end_all(ensemble, &why);
+    }
+
+    /// What is under way will not be answered by a majority, for `why`.
+    fn end_all(&self, ensemble: &Ensemble, why: &Error) {
+        // Whoever is putting something in a line is done first, and sees then that it is over.
+        let committer = self.committer.lock();
+        let flights = std::mem::take(&mut *ensemble.flights.lock()).all;
+        let writes: HashMap<u64, u64> = flights.iter().map(|flight| (flight.number, flight.write)).collect();
+        let waiting = std::mem::take(&mut *ensemble.barriers.lock());
+        let cores: BTreeMap<_, _> =
+            flights.into_iter().map(|flight| flight.core).chain(waiting.into_values().map(|(core, _)| core)).map(|core| (core.id, core)).collect();
+        let mut answers = Vec::new();
+        for core in cores.values() {
+            let line = std::mem::take(&mut *core.line.lock()).waiting;
+            ensemble.lined.fetch_sub(line.len(), Ordering::AcqRel);
+            for Waiting { item, until, .. } in line {
+                let result = match until {
+                    Until::Known(ended) => ended.1,
+                    Until::Applied(number) if why.kind() != ErrorKind::Closed => {
+                        Err(unknown(core, writes.get(&number).copied().unwrap_or(0), why.context().to_owned()))
+                    }
+                    _ => Err(why.clone()),
+                };
+                answers.push((item.asker, item.done, (Zxid(0), result)));
+            }
+        }
+        drop(committer);
+        finish(answers);
+    }
+}
+
+impl Ensemble {
+    /// An entry of this member's own has been applied: it is under way no more. None if it was not.
+    fn landed(&self, number: u64) -> Option<Flight> {
+        let mut flights = self.flights.lock();
+        if flights.all.front().is_none_or(|flight| flight.number != number) {
+            return None;
+        }
+        let flight = flights.all.pop_front()?;
+        flights.bytes -= flight.bytes;
+        Some(flight)
+    }
+
+    /// Nobody waits for an entry any more, which `opens` a session or not; which write it is.
+    fn abandon(&self, number: u64, opens: bool) -> u64 {
+        let mut flights = self.flights.lock();
+        let Some(flight) = flights.all.iter_mut().find(|flight| flight.number == number) else { return 0 };
+        flight.given_up = Some(opens);
+        if flight.write > 0 {
+            // The first one counts.
+            let _ = flight.core.given_up.compare_exchange(0, flight.write, Ordering::AcqRel, Ordering::Acquire);
+        }
+        flight.write
+    }
+}
+
+/// Listeners are told at once, between the events of the changes before and after; others when no lock is held.
+fn settle(mut item: Item, ended: Ended, answers: &mut Answers) {
+    if let Some(ended) = tell_listener(&mut item, ended) {
+        answers.push((item.asker, item.done, ended));
+    }
+}
+
+/// The outcome of a session's write is not known; of its others (`write` is 0) there is nothing to ask about.
+fn unknown(core: &SessionCore, write: u64, why: String) -> Error {
+    let error = Error::new(ErrorKind::OutcomeUnknown, why);
+    if write > 0 { error.about_write(core.id, write) } else { error }
+}
+
+/// Write `number` of a session has ended. The reply to one that was given up is kept, to be asked for, as long as that takes
+/// nothing from those after it.
+fn note_answered(core: &SessionCore, number: u64, is_given_up: bool) {
+    let first = core.given_up.load(Ordering::Acquire);
+    if first > 0 && number < first + KEPT {
+        return;
+    }
+    core.given_up.store(if is_given_up { number } else { 0 }, Ordering::Release);
+    core.answered.store(if is_given_up { number - 1 } else { number }, Ordering::Release);
 }

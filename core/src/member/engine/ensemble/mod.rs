@@ -5,7 +5,9 @@
 //! `fm-member` applies what a majority has and answers. They talk through queues; no lock is held across two of them.
 //!
 //! What always holds: what is submitted is numbered in one line, under the committer; a session's own line keeps its requests in
-//! order, so a read behind a write is answered when the write has been applied here.
+//! order, so a read behind a write is answered when the write has been applied here. What cannot be taken now is left where it is:
+//! a leader that applies more slowly than it orders orders no more until it has caught up, and a follower lets go of what comes.
+//! Whatever ends this member's part (its disk, a bug) is told at once to whoever waits, and its links go, so that the others know.
 //!
 //! Not here: what is to be said to whom (`ensemble::node`), how it travels (`member::links`).
 
@@ -15,21 +17,21 @@ mod open;
 mod run;
 mod write;
 
-pub(super) use line::Waits;
+pub(super) use line::Line;
 pub(super) use open::{recover_member, start};
 
 use super::{Core, SessionCore};
 use crate::ensemble::{Message, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::SessionId;
-use crate::limits::INBOX_BYTES_MAX;
-use crate::log::replica::{MemberId, Role};
+use crate::limits::{BACKLOG_BYTES_MAX, INBOX_BYTES_MAX};
+use crate::log::replica::{MemberId, Role, is_append};
 use crate::log::{SnapshotDone, Store};
 use crate::machine::{Entry, FrozenMachine, Machine};
 use crate::member::links::Links;
 use parking_lot::{Condvar, Mutex};
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread::JoinHandle;
 
@@ -41,7 +43,8 @@ enum Input {
     Barrier,
     /// An entry that a leader may add.
     Suggest(Entry),
-    Message(MemberId, Message),
+    /// And how many bytes it was.
+    Message(MemberId, Message, u64),
     Link(MemberId, bool),
     Persisted(u64),
     Applied {
@@ -73,8 +76,14 @@ enum Job {
     Apply(crate::ensemble::Delivery),
     Install(u64, Box<Machine>),
     Grant,
-    Freeze { offer: bool },
+    Freeze {
+        offer: bool,
+    },
     Barriers(Vec<u64>),
+    /// What stands at the front of a session's line need not wait.
+    Advance(Arc<SessionCore>),
+    /// This member's part is over.
+    End,
 }
 
 /// What `fm-log` is to do, in order.
@@ -130,6 +139,8 @@ struct Flight {
     bytes: usize,
     /// Which of its session's writes it is; 0 for none.
     write: u64,
+    /// Nobody waits for it any more; whether it would open a session.
+    given_up: Option<bool>,
 }
 
 /// What is under way, in order, and how many bytes that is.
@@ -158,7 +169,14 @@ pub(super) struct Ensemble {
     links: OnceLock<Links>,
     numbers: Mutex<Numbers>,
     flights: Mutex<Flights>,
-    barriers: Mutex<HashMap<u64, Arc<SessionCore>>>,
+    /// By number: whose they are and since when.
+    barriers: Mutex<BTreeMap<u64, (Arc<SessionCore>, i64)>>,
+    /// Requests in the lines of all sessions.
+    lined: AtomicUsize,
+    /// Bytes of the entries that wait to be applied.
+    backlog: AtomicU64,
+    /// Why this member takes no part any more.
+    over: OnceLock<Error>,
     view: Mutex<View>,
     leads: AtomicBool,
     /// Since when nobody leads, in steady milliseconds; -1 while somebody does.
@@ -190,6 +208,9 @@ impl Ensemble {
             numbers: Mutex::default(),
             flights: Mutex::default(),
             barriers: Mutex::default(),
+            lined: AtomicUsize::new(0),
+            backlog: AtomicU64::new(0),
+            over: OnceLock::new(),
             view: Mutex::new(view),
             leads: AtomicBool::new(false),
             leaderless_ms: AtomicI64::new(0),
@@ -213,10 +234,37 @@ impl Ensemble {
         self.view.lock().clone()
     }
 
-    /// Entries that are under way, and their bytes.
+    /// Requests that are not answered yet, and the bytes of the entries among them.
     pub(super) fn under_way(&self) -> (usize, usize) {
-        let flights = self.flights.lock();
-        (flights.all.len(), flights.bytes)
+        (self.lined.load(Ordering::Acquire), self.flights.lock().bytes)
+    }
+
+    /// The number of the next entry; called with the committer held.
+    fn next_entry(&self) -> u64 {
+        let mut numbers = self.numbers.lock();
+        numbers.entries += 1;
+        numbers.entries
+    }
+
+    /// The number of the next barrier; called with the committer held.
+    fn next_barrier(&self) -> u64 {
+        let mut numbers = self.numbers.lock();
+        numbers.barriers += 1;
+        numbers.barriers
+    }
+
+    /// Whether more waits to be applied than may.
+    fn is_behind(&self) -> bool {
+        self.backlog.load(Ordering::Acquire) > BACKLOG_BYTES_MAX
+    }
+
+    /// This member takes no part any more: whoever waits is told why, and the links go.
+    fn end(&self, core: &Core, error: Error) {
+        if self.over.set(error).is_ok() {
+            self.role_changed(Role::Follower, None, core.steady_ms());
+            self.inbox.put(Input::Stop);
+            self.job(core, Job::End);
+        }
     }
 
     pub(super) fn leads(&self) -> bool {
@@ -245,8 +293,12 @@ impl Ensemble {
         if self.inbox_bytes.load(Ordering::Relaxed) + size > INBOX_BYTES_MAX {
             return;
         }
+        // What cannot be applied in time comes again: to its sender it is as if the link had lost it.
+        if matches!(&message, Message::Log(bytes) if is_append(bytes)) && self.is_behind() {
+            return;
+        }
         self.inbox_bytes.fetch_add(size, Ordering::Relaxed);
-        self.inbox.put(Input::Message(from, message));
+        self.inbox.put(Input::Message(from, message, size));
     }
 
     fn job(&self, core: &Core, job: Job) {

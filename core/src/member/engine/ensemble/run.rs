@@ -49,8 +49,8 @@ pub(super) fn run(ensemble: Arc<Ensemble>, node: Node) {
     };
     tracing::error!(%error, "this member takes no part any more");
     if let Some(core) = of_core.core() {
-        core.fail(error);
-        core.kick();
+        core.fail(error.clone());
+        of_core.end(&core, error);
     }
 }
 
@@ -68,7 +68,6 @@ impl Driver {
             let Some(core) = self.ensemble.core() else { return Ok(()) };
             let now = Instant::now();
             self.node.time(core.wall_ms());
-            self.ensemble.inbox_bytes.store(0, Ordering::Relaxed);
             // However long this thread has slept: what came meanwhile is looked at before anyone is called silent.
             for input in inputs {
                 if !self.take(&core, input)? {
@@ -79,6 +78,7 @@ impl Driver {
                 next_tick = (next_tick + TICK).max(now);
                 self.tick(&core);
             }
+            self.node.hold(self.ensemble.is_behind());
             let output = self.node.take_output()?;
             self.carry_out(&core, output);
         }
@@ -123,10 +123,13 @@ impl Driver {
             }
             Input::Barrier => drop(self.node.barrier()),
             Input::Suggest(entry) => self.node.suggest(entry),
-            Input::Message(from, message) => match self.node.receive(from, message) {
-                Err(error) if error.kind() != ErrorKind::Corrupt => tracing::warn!(from, %error, "a message is dropped"),
-                outcome => outcome?,
-            },
+            Input::Message(from, message, bytes) => {
+                self.ensemble.inbox_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                match self.node.receive(from, message) {
+                    Err(error) if error.kind() != ErrorKind::Corrupt => tracing::warn!(from, %error, "a message is dropped"),
+                    outcome => outcome?,
+                }
+            }
             Input::Link(with, up) => self.node.link(with, up),
             Input::Persisted(number) => {
                 self.node.persisted(number);
@@ -180,6 +183,7 @@ impl Driver {
     fn transfer(&mut self, to: Option<MemberId>, done: mpsc::Sender<Result<()>>) {
         let to = to.or_else(|| self.node.successor());
         let begun = match to {
+            _ if self.leaving.is_some() => Err(Error::new(ErrorKind::InvalidState, "leadership is being handed over already")),
             None => Err(Error::new(ErrorKind::InvalidState, "there is no other voter to lead")),
             Some(to) => self.node.transfer(to),
         };
@@ -219,6 +223,8 @@ impl Driver {
             }
         }
         if !output.deliveries.is_empty() {
+            let bytes = output.deliveries.iter().map(|delivery| delivery.bytes as u64).sum();
+            self.ensemble.backlog.fetch_add(bytes, Ordering::AcqRel);
             self.ensemble.jobs.lock().extend(output.deliveries.into_iter().map(Job::Apply));
             core.kick();
         }

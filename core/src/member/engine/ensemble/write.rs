@@ -9,6 +9,7 @@ use crate::limits::GROUP_BYTES_MAX;
 use crate::log::{Retired, SnapshotDone};
 use crate::machine::FrozenMachine;
 use crate::member::engine::Core;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -26,54 +27,66 @@ pub(super) fn run(ensemble: &Arc<Ensemble>, mut log: Log) {
             std::mem::take(&mut *items)
         };
         let Some(core) = ensemble.core() else { return };
-        let mut group = Vec::new();
-        let mut bytes = 0;
-        let mut last = 0;
-        for job in jobs {
-            let outcome = match job {
-                Write::Records { number, records } => {
-                    for record in records {
-                        if bytes + record.len() > GROUP_BYTES_MAX && !group.is_empty() && log.append(&core, ensemble, &std::mem::take(&mut group)).is_err() {
-                            return;
-                        }
-                        bytes = if group.is_empty() { record.len() } else { bytes + record.len() };
-                        group.push(record);
-                    }
-                    last = number;
-                    continue;
-                }
-                job => log.flush(&core, ensemble, &mut group, &mut last).and_then(|()| log.other(&core, ensemble, job)),
-            };
-            match outcome {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => return give_out(&core, ensemble, error),
+        match log.carry_out(&core, ensemble, jobs) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!(%error, "this member's log has ended; it takes no part any more");
+                core.fail(error.clone());
+                return ensemble.end(&core, error);
             }
-        }
-        if let Err(error) = log.flush(&core, ensemble, &mut group, &mut last) {
-            return give_out(&core, ensemble, error);
         }
     }
 }
 
-fn give_out(core: &Core, ensemble: &Ensemble, error: Error) {
-    tracing::error!(%error, "this member's log has ended; it takes no part any more");
-    core.fail(error);
-    ensemble.inbox.put(Input::Stop);
+/// Records that go to the disk together.
+#[derive(Default)]
+struct Group {
+    records: Vec<Vec<u8>>,
+    bytes: usize,
+    /// Reported once they are there; 0 for nothing.
+    number: u64,
 }
 
 impl Log {
-    fn flush(&mut self, core: &Core, ensemble: &Ensemble, group: &mut Vec<Vec<u8>>, last: &mut u64) -> Result<()> {
-        if !group.is_empty() {
-            self.append(core, ensemble, &std::mem::take(group))?;
+    /// Whether to go on.
+    fn carry_out(&mut self, core: &Arc<Core>, ensemble: &Arc<Ensemble>, jobs: VecDeque<Write>) -> Result<bool> {
+        let mut group = Group::default();
+        for job in jobs {
+            let Write::Records { number, records } = job else {
+                self.flush(core, ensemble, &mut group)?;
+                if !self.other(core, ensemble, job)? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            for record in records {
+                if group.bytes + record.len() > GROUP_BYTES_MAX {
+                    self.append(core, ensemble, &std::mem::take(&mut group.records))?;
+                    group.bytes = 0;
+                }
+                group.bytes += record.len();
+                group.records.push(record);
+            }
+            group.number = number;
         }
-        if *last > 0 {
-            ensemble.inbox.put(Input::Persisted(std::mem::take(last)));
+        self.flush(core, ensemble, &mut group)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self, core: &Core, ensemble: &Ensemble, group: &mut Group) -> Result<()> {
+        let Group { records, number, .. } = std::mem::take(group);
+        self.append(core, ensemble, &records)?;
+        if number > 0 {
+            ensemble.inbox.put(Input::Persisted(number));
         }
         Ok(())
     }
 
     fn append(&mut self, core: &Core, ensemble: &Ensemble, group: &[Vec<u8>]) -> Result<()> {
+        if group.is_empty() {
+            return Ok(());
+        }
         let began = core.steady_ms();
         ensemble.writing_ms.store(began, Ordering::Release);
         let appended = loop {
@@ -108,9 +121,7 @@ impl Log {
                 }
                 let retired = self.store.snapshot_finished(writer.finish()?)?;
                 retired.discard()?;
-                if !records.is_empty() {
-                    self.append(core, ensemble, &records)?;
-                }
+                self.append(core, ensemble, &records)?;
                 ensemble.inbox.put(Input::Persisted(number));
             }
             Write::Snapshot { head, frozen } => {
