@@ -1,9 +1,11 @@
 //! The program `folkmoot`, as a user starts it.
 #![cfg(all(feature = "cli", unix))]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_folkmoot");
 
@@ -27,9 +29,13 @@ impl Serving {
         Serving { child, out, address: address.trim_end().into() }
     }
 
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
     /// Sends the signal and gives the exit code, what else stood on standard output, and standard error.
     fn stop(mut self, signal: &str) -> (Option<i32>, String, String) {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+        self.signal(signal);
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -77,6 +83,46 @@ fn it_serves_a_directory_as_a_zoo_cfg_says() {
         assert!(err.contains("line 6: server.1 is not honoured") && err.contains("initLimit (line 2)"), "{err}");
     }
     assert!(Path::new(&directory).is_dir());
+}
+
+/// A frame of ZooKeeper's protocol from its integers.
+fn frame(ints: &[i32]) -> Vec<u8> {
+    std::iter::once(4 * ints.len() as i32).chain(ints.iter().copied()).flat_map(i32::to_be_bytes).collect()
+}
+
+fn answer(connection: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    connection.read_exact(&mut length).expect("an answer");
+    let mut body = vec![0; u32::from_be_bytes(length) as usize];
+    connection.read_exact(&mut body).expect("a whole answer");
+    body
+}
+
+/// Signs of life that came while the member stood still are read before anybody is judged for silence.
+#[test]
+fn a_member_that_was_stopped_ends_no_session_for_its_own_silence() {
+    const TIMEOUT_MS: i32 = 400;
+    let ground = tempfile::tempdir().unwrap();
+    let file = ground.path().join("zoo.cfg");
+    std::fs::write(&file, format!("tickTime=100\ndataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\n", ground.path().join("data").display())).unwrap();
+    let serving = Serving::start(&["--config", file.to_str().unwrap()]);
+    let mut connection = TcpStream::connect(&serving.address).unwrap();
+    connection.write_all(&frame(&[0, 0, 0, TIMEOUT_MS, 0, 0, 16, 0, 0, 0, 0])).unwrap();
+    assert_eq!(answer(&mut connection)[4..8], TIMEOUT_MS.to_be_bytes());
+    for _ in 0..4 {
+        serving.signal("-STOP");
+        let stopped = Instant::now();
+        connection.write_all(&frame(&[-2, 11])).unwrap();
+        while stopped.elapsed() < 3 * Duration::from_millis(TIMEOUT_MS as u64) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        serving.signal("-CONT");
+        assert_eq!(answer(&mut connection)[..4], (-2_i32).to_be_bytes());
+        // The session is still there: it is told what stands at "/".
+        connection.write_all(&frame(&[7, 3, 1, i32::from_be_bytes([b'/', 0, 0, 0])])[..]).unwrap();
+        let found = answer(&mut connection);
+        assert_eq!((&found[..4], &found[12..16]), (&7_i32.to_be_bytes()[..], &0_i32.to_be_bytes()[..]));
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Core {
             Some(store) if !bytes.is_empty() => {
                 let began = self.clock.steady_ms();
                 let appended = store.append(&bytes);
-                self.note_stall(began);
+                self.note_append(began);
                 appended.map(drop).map_err(|error| match error.kind() {
                     ErrorKind::DiskFailed => {
                         self.fail(error.clone());

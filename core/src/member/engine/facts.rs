@@ -80,13 +80,13 @@ impl Core {
     /// Its sessions, by number.
     pub(crate) fn session_views(&self) -> Vec<Session> {
         let state = self.state.read();
-        let (wall, steady) = (self.clock.wall_ms(), self.clock.steady_ms());
+        let (wall, steady, paused) = (self.clock.wall_ms(), self.clock.steady_ms(), self.paused_ms.load(Ordering::Relaxed));
         let mut sessions: Vec<_> = state
             .sessions
             .values()
             .filter(|core| core.state() == SessionState::Connected)
             .map(|core| {
-                let heard = if core.manual { core.heard_ms.load(Ordering::Relaxed) } else { steady };
+                let heard = if core.manual { core.heard_ms.load(Ordering::Relaxed) + paused } else { steady };
                 Session {
                     id: core.id,
                     timeout_ms: core.timeout_ms(),

@@ -27,7 +27,9 @@ use super::clock::Clock;
 use super::events::Events;
 use super::target::{Ground, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::heartbeat::Deadlines;
 use crate::ids::{SessionId, Zxid};
+use crate::limits::SESSIONS_MAX;
 use crate::log::{Disk, RealDisk, Store, StoreOptions};
 use crate::machine::{Entry, Machine, Passwords};
 use crate::request::{Acl, Data, Event, Identity, Reply, Request, Requester, SessionState, Stat};
@@ -38,7 +40,7 @@ use doors::Doors;
 use ensemble::Ensemble;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -61,10 +63,8 @@ pub(crate) struct SessionCore {
     /// What an in-process session has shown; a listener keeps its own.
     identities: RwLock<Arc<[Identity]>>,
     state: AtomicI64,
-    /// When it was last heard of, in steady milliseconds.
+    /// When it was last heard of, in steady milliseconds less the member's own pauses by then.
     heard_ms: AtomicI64,
-    /// How long the log had stalled by then, in all.
-    stalled_ms: AtomicI64,
     /// Requests that wait in the queue.
     waiting: AtomicUsize,
     /// In an ensemble: its requests that are not answered, in order; which attachment it is; the numbers of its last write, of the
@@ -89,7 +89,6 @@ impl SessionCore {
             identities: RwLock::new(identities),
             state: AtomicI64::new(SessionState::Connected as i64),
             heard_ms: AtomicI64::new(0),
-            stalled_ms: AtomicI64::new(0),
             waiting: AtomicUsize::new(0),
             line: Mutex::default(),
             attachment: AtomicU64::new(0),
@@ -216,7 +215,6 @@ impl Item {
     }
 }
 
-#[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
     /// Of their writes.
@@ -224,8 +222,26 @@ struct Queue {
     /// The thread has something to look at.
     kicked: bool,
     stop: bool,
-    /// (when to look, session): sessions that somebody else keeps alive.
-    timers: BTreeSet<(i64, SessionId)>,
+    /// When to look at the sessions that somebody else keeps alive, in steady milliseconds.
+    deadlines: Deadlines<SessionId>,
+    /// Before that no silence is judged, in steady milliseconds.
+    quiet_until_ms: i64,
+    /// The member has paused, and that is allowed for in the next judgement.
+    is_excused: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            items: VecDeque::new(),
+            bytes: 0,
+            kicked: false,
+            stop: false,
+            deadlines: Deadlines::new(SESSIONS_MAX),
+            quiet_until_ms: 0,
+            is_excused: false,
+        }
+    }
 }
 
 /// Where events go.
@@ -290,9 +306,8 @@ pub(crate) struct Core {
     snapshot_zxid: AtomicI64,
     /// The folder of log and snapshots.
     directory: Option<std::path::PathBuf>,
-    /// How long appends have stalled in all, and until when nobody's silence counts, in steady milliseconds.
-    stalled_ms: AtomicI64,
-    quiet_until_ms: AtomicI64,
+    /// How long the member has paused in all while it should have judged who is silent, in milliseconds.
+    paused_ms: AtomicI64,
     /// The other members, if it is one of several.
     ensemble: Option<Arc<Ensemble>>,
     /// The first number of a session that this life gives out.
@@ -416,8 +431,7 @@ impl Engine {
                 Ground::Memory => None,
                 Ground::Directory(path) | Ground::Member(path, _) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             },
-            stalled_ms: AtomicI64::new(0),
-            quiet_until_ms: AtomicI64::new(0),
+            paused_ms: AtomicI64::new(0),
             clock,
         });
         match &parts {

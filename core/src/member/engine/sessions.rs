@@ -60,8 +60,7 @@ impl Core {
 
     /// Notes a sign of life, whoever keeps the session alive.
     fn hear_now(&self, core: &SessionCore) {
-        core.heard_ms.fetch_max(self.clock.steady_ms(), Ordering::Relaxed);
-        core.stalled_ms.store(self.stalled_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+        core.heard_ms.fetch_max(self.clock.steady_ms() - self.paused_ms.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     #[inline]
@@ -184,10 +183,14 @@ impl Core {
 
     /// Has the silence of a session looked at when its timeout is over, by a thread that may be asleep until later than that.
     fn look_at(&self, core: &SessionCore) {
-        let at = self.clock.steady_ms().saturating_add(i64::from(core.timeout_ms()));
+        let (timeout_ms, now_ms) = (u64::from(core.timeout_ms().max(1)), self.clock.steady_ms() as u64);
         let mut queue = self.queue.lock();
-        let is_next = queue.timers.first().is_none_or(|(first, _)| at < *first);
-        queue.timers.insert((at, core.id));
+        let before = queue.deadlines.next_wakeup();
+        // Neither fails: the machine admits as many sessions as there is room for here, with timeouts that are allowed here.
+        if !queue.deadlines.set_timeout(core.id, timeout_ms, now_ms).unwrap_or(true) {
+            let _ = queue.deadlines.insert(core.id, timeout_ms, now_ms);
+        }
+        let is_next = queue.deadlines.next_wakeup().is_some_and(|at| before.is_none_or(|before| at < before));
         if is_next && !queue.kicked {
             queue.kicked = true;
             drop(queue);
@@ -200,6 +203,9 @@ impl Core {
         core.state.store(how as i64, Ordering::SeqCst);
         self.expired.fetch_add(u64::from(expired), Ordering::Relaxed);
         state.sessions.remove(&core.id);
+        if core.manual {
+            self.queue.lock().deadlines.remove(core.id);
+        }
         let theirs = std::mem::take(&mut *core.watchers.lock());
         let mut watches = self.watches.lock();
         for watcher in theirs {
@@ -245,7 +251,7 @@ impl Core {
         receive(&mut state, watcher, &core, Sink::Listener(listener));
         core.timeout_ms.store(timeout_ms, Ordering::Relaxed);
         self.hear_now(&core);
-        // A shorter timeout than before must be seen in time; an entry that comes too early does no harm.
+        // A shorter timeout than before must be seen in time.
         self.look_at(&core);
         drop(state);
         if let Some(before) = before {

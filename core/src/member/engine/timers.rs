@@ -1,24 +1,35 @@
 //! The member's own thread, and what time brings: silent sessions end, containers and TTL znodes go.
 //!
-//! A session that somebody else keeps alive stands in `Queue::timers` once, with a time at or before its deadline; a sign of
-//! life only stores when it came, and the deadline is worked out when that time is reached.
+//! A session that somebody else keeps alive has a deadline in `Queue::deadlines`, which is a lower bound: a sign of
+//! life only stores when it came, and is looked at when the deadline is reached.
 //!
-//! What always holds: while the log stalls nobody's signs of life may be heard, so the time of a stall counts for no session.
+//! What always holds: nobody is judged for a silence that was the member's own. When it comes to judge later than it meant to,
+//! its threads stood still, whatever held them (a slow disk, a stopped process), and signs of life may wait unread: every deadline
+//! then moves back by as much, and what waits has [`GRACE_MS`] to be read. That is granted once a judgement, so a disk that
+//! is slow for ever keeps no session alive. A session whose requests wait here is not silent.
 
-use super::{Asker, Core, Queue, Work, may_wait};
+use super::{Asker, Core, Queue, SessionCore, Work, may_wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::SessionState;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// When what the timers could not write is tried again, in milliseconds.
-const RETRY_MS: i64 = 1000;
-/// An append that takes longer than this is a stall, in milliseconds.
-const STALL_MS: i64 = 50;
-/// One that takes longer than this is told of in the statistics, as ZooKeeper does, in milliseconds.
+const RETRY_MS: u64 = 1000;
+/// Judging so much later than meant is a pause, in milliseconds.
+const PAUSE_MS: i64 = 50;
+/// An append that takes longer than this is told of in the statistics, as ZooKeeper does, in milliseconds.
 const SLOW_MS: i64 = 1000;
-/// What sessions are granted after a stall beside its length: time to be heard again, in milliseconds.
+/// How long after a pause nobody is judged: time to be heard again, in milliseconds.
 const GRACE_MS: i64 = 500;
+
+impl Queue {
+    /// When somebody's silence is to be judged, in steady milliseconds; none if nobody's ever is.
+    fn judged_at(&self) -> Option<i64> {
+        self.deadlines.next_wakeup().map(|at| (at as i64).max(self.quiet_until_ms))
+    }
+}
 
 impl Core {
     /// The member's thread.
@@ -56,21 +67,16 @@ impl Core {
         if self.clock.is_virtual() {
             return None;
         }
-        let session = queue.timers.first().map(|(at, _)| at - self.clock.steady_ms());
+        let session = queue.judged_at().map(|at| at - self.clock.steady_ms());
         let due = self.due_ms.load(Ordering::SeqCst);
         let sweep = (due != i64::MAX).then(|| due - self.clock.wall_ms());
         session.into_iter().chain(sweep).min()
     }
 
-    /// An append began at `began` and has ended now.
-    pub(super) fn note_stall(&self, began: i64) {
-        let now = self.clock.steady_ms();
-        if now - began > SLOW_MS {
+    /// An append began at `began`, in steady milliseconds, and has ended now.
+    pub(super) fn note_append(&self, began: i64) {
+        if self.clock.steady_ms() - began > SLOW_MS {
             self.slow_syncs.fetch_add(1, Ordering::Relaxed);
-        }
-        if now - began > STALL_MS {
-            self.stalled_ms.fetch_add(now - began, Ordering::SeqCst);
-            self.quiet_until_ms.fetch_max(now + GRACE_MS, Ordering::SeqCst);
         }
     }
 
@@ -83,7 +89,7 @@ impl Core {
         may_wait()?;
         let until = self.clock.steady_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
         loop {
-            let timer = self.queue.lock().timers.first().map_or(i64::MAX, |(at, _)| *at);
+            let timer = self.queue.lock().judged_at().unwrap_or(i64::MAX);
             let next = timer.min(self.due_ms.load(Ordering::SeqCst));
             // The greatest time also says that nothing is due.
             if next > until || next == i64::MAX {
@@ -97,34 +103,49 @@ impl Core {
         Ok(())
     }
 
-    /// Ends sessions that have been silent too long and sweeps what is due. Returns when all that is applied.
-    fn run_timers(&self) {
-        let now = self.clock.steady_ms();
-        let (stalled, quiet_until) = (self.stalled_ms.load(Ordering::SeqCst), self.quiet_until_ms.load(Ordering::SeqCst));
-        let mut silent = Vec::new();
-        loop {
-            let Some((at, id)) = self.queue.lock().timers.first().copied().filter(|(at, _)| *at <= now) else { break };
-            let core = self.state.read().sessions.get(&id).cloned();
-            let mut queue = self.queue.lock();
-            if !queue.timers.remove(&(at, id)) {
-                continue;
-            }
-            if let Some(core) = core.filter(|core| core.state() == SessionState::Connected) {
-                let stalled_since = stalled - core.stalled_ms.load(Ordering::Relaxed);
-                let deadline = core.heard_ms.load(Ordering::Relaxed).saturating_add(i64::from(core.timeout_ms())).saturating_add(stalled_since);
-                let deadline = deadline.max(quiet_until);
-                if deadline > now {
-                    queue.timers.insert((deadline, id));
+    /// The sessions that have been silent too long.
+    fn silent(&self, now: i64) -> Vec<Arc<SessionCore>> {
+        let mut queue = self.queue.lock();
+        let Some(late_ms) = queue.judged_at().map(|at| now - at).filter(|late_ms| *late_ms >= 0) else { return Vec::new() };
+        queue.is_excused = late_ms > PAUSE_MS && !queue.is_excused && !self.clock.is_virtual();
+        if queue.is_excused {
+            queue.deadlines.extend_by(late_ms as u64);
+            queue.quiet_until_ms = now + GRACE_MS;
+            self.paused_ms.fetch_add(late_ms, Ordering::SeqCst);
+            return Vec::new();
+        }
+        let over = queue.deadlines.expire(now as u64);
+        drop(queue);
+        let paused_ms = self.paused_ms.load(Ordering::SeqCst);
+        let (mut silent, mut alive) = (Vec::new(), Vec::new());
+        {
+            let state = self.state.read();
+            for core in over.iter().filter_map(|id| state.sessions.get(id)).filter(|core| core.state() == SessionState::Connected) {
+                let heard = if core.waiting.load(Ordering::Acquire) > 0 { now } else { core.heard_ms.load(Ordering::Relaxed) + paused_ms };
+                if heard + i64::from(core.timeout_ms()) > now {
+                    alive.push((core.id, u64::from(core.timeout_ms().max(1)), heard as u64));
                 } else {
-                    silent.push(core);
+                    silent.push(core.clone());
                 }
             }
         }
+        let mut queue = self.queue.lock();
+        for (id, timeout_ms, heard) in alive {
+            // It is there already if the session has been attached meanwhile.
+            let _ = queue.deadlines.insert(id, timeout_ms, heard);
+        }
+        silent
+    }
+
+    /// Ends sessions that have been silent too long and sweeps what is due. Returns when all that is applied.
+    fn run_timers(&self) {
+        let now = self.clock.steady_ms();
+        let silent = self.silent(now);
         let closes = silent.iter().map(|core| (Some(Asker::of(core)), Work::Close { expired: true }));
         let results = self.carry_out(closes);
         for (core, result) in silent.iter().zip(results) {
             if result.is_err_and(|error| error.kind() != ErrorKind::SessionExpired) {
-                self.queue.lock().timers.insert((now.saturating_add(RETRY_MS), core.id));
+                let _ = self.queue.lock().deadlines.insert(core.id, RETRY_MS, now as u64);
             }
         }
         let wall = self.clock.wall_ms();
@@ -139,7 +160,7 @@ impl Core {
             // Some may have changed since.
             let expected = [ErrorKind::NoNode, ErrorKind::NotEmpty, ErrorKind::BadVersion];
             if results.iter().any(|result| result.as_ref().is_err_and(|error| !expected.contains(&error.kind()))) {
-                return self.note_due(Some(wall.saturating_add(RETRY_MS)));
+                return self.note_due(Some(wall.saturating_add(RETRY_MS as i64)));
             }
             let next = self.state.read().machine.tree().next_due_ms();
             self.note_due(next);

@@ -99,7 +99,7 @@ impl Log {
             }
         };
         ensemble.writing_ms.store(-1, Ordering::Release);
-        core.note_stall(began);
+        core.note_append(began);
         ensemble.log_bytes.store(self.store.bytes_since_snapshot(), Ordering::Relaxed);
         appended.map(drop)
     }
