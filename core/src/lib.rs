@@ -44,4 +44,4 @@ pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "member")]
-pub use member::{CreateOptions, Events, Heartbeat, Member, Session, SessionOptions, Watch, open};
+pub use member::{CreateOptions, Events, Heartbeat, Member, Session, SessionOptions, Watch, open, recover};

@@ -139,3 +139,61 @@ fn what_cannot_be_served_is_said_and_ends_it() {
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains(&serving.address), "{err}");
 }
+
+/// A directory of `count` znodes whose log has rotted in the middle.
+fn rotten(directory: &Path, count: usize) {
+    let session = folkmoot::open(directory.to_str().unwrap()).unwrap();
+    for number in 0..count {
+        session.create_blocking(&format!("/{number}"), b"here", folkmoot::request::CreateMode::Persistent).unwrap();
+    }
+    session.close_blocking().unwrap();
+    drop(session);
+    let log =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("log-"));
+    let log = log.unwrap();
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.windows(3).position(|window| window == b"/12").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_directory_opens_once_that_is_asked_for() {
+    let ground = tempfile::tempdir().unwrap();
+    let recover = |directory: &Path| {
+        let ran = Command::new(PROGRAM).arg("recover").arg(directory).output().unwrap();
+        (ran.status.code(), String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let absent = ground.path().join("absent");
+    let (code, _, err) = recover(&absent);
+    assert!(code == Some(1) && err.contains("no such directory") && !absent.exists(), "{err}");
+    for by_program in [true, false] {
+        let directory = ground.path().join(format!("data-{by_program}"));
+        rotten(&directory, 20);
+        let target = directory.to_str().unwrap();
+        let refused = folkmoot::open(target).err().unwrap();
+        assert_eq!(refused.kind(), folkmoot::ErrorKind::Corrupt);
+        assert!(refused.to_string().contains("recover=yes"), "{refused}");
+        let member = if by_program {
+            let (code, out, err) = recover(&directory);
+            assert!(code == Some(0) && out.contains("later ones are lost") && out.contains("log-00000001.damaged"), "{out}{err}");
+            let (code, out, _) = recover(&directory);
+            assert!(code == Some(0) && out.contains("nothing is damaged"), "{out}");
+            folkmoot::Member::open(target).unwrap()
+        } else {
+            let member = folkmoot::Member::open(&format!("{target}?recover=yes")).unwrap();
+            let told = member.recovery().unwrap();
+            assert!(told.contains("later ones are lost") && told.contains("offset"), "{told}");
+            member
+        };
+        let session = member.session(folkmoot::SessionOptions::default()).unwrap();
+        let left = session.children_blocking("/", false).unwrap().0;
+        assert_eq!(left.iter().filter(|name| *name != "zookeeper").count(), 12, "{left:?}");
+        session.create_blocking("/12", b"again", folkmoot::request::CreateMode::Persistent).unwrap();
+        let (code, _, err) = recover(&directory);
+        assert!(code == Some(1) && err.contains("is held by process"), "{err}");
+        drop((session, member));
+        let session = folkmoot::open(target).unwrap();
+        assert_eq!(session.get_blocking("/12", false).unwrap().0.as_deref(), Some(&b"again"[..]));
+    }
+}

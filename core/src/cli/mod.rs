@@ -30,6 +30,9 @@ folkmoot serve [--data DIR | --memory] [--listen HOST:PORT] [--admin HOST:PORT] 
     --open-peers        members speak to each other without TLS where others can listen in
     Prints `ready HOST:PORT` once clients are answered.
 
+folkmoot recover DIR
+    Makes a damaged directory, which is refused, one that opens, with what can still be read, and says what is lost.
+
 folkmoot bench OP --servers HOST:PORT,... [options]
     Loads any server that speaks ZooKeeper's protocol, checks every reply, and prints one row.
     OP is create, set, get, exists, children, mixed, connect-storm, watch-fanout, idle, fill
@@ -105,6 +108,17 @@ fn dispatch(mut args: lexopt::Parser, out: &mut dyn Write, err: &mut dyn Write) 
         Some(Value(command)) if command == "help" => out.write_all(HELP.as_bytes()).map_err(broken),
         Some(Value(command)) if command == "serve" => serve::run(args, out, err),
         Some(Value(command)) if command == "bench" => bench::run(args, out),
+        Some(Value(command)) if command == "recover" => {
+            let Some(Value(directory)) = args.next()? else { return Err(Failure::Usage("it has to be said what directory".into())) };
+            if let Some(more) = args.next()? {
+                return Err(more.unexpected().into());
+            }
+            match crate::recover(&directory)? {
+                Some(recovered) => writeln!(out, "{}: {recovered}", directory.display()),
+                None => writeln!(out, "{}: nothing is damaged", directory.display()),
+            }
+            .map_err(broken)
+        }
         Some(argument) => Err(argument.unexpected().into()),
         None => Err(Failure::Usage("it has to be said what to do".into())),
     }
@@ -139,7 +153,17 @@ mod tests {
     fn version_help_and_what_is_neither() {
         assert_eq!(program(&["--version"]), (0, format!("folkmoot {}\n", env!("CARGO_PKG_VERSION")), String::new()));
         assert_eq!(program(&["help"]), (0, HELP.into(), String::new()));
-        for wrong in [&[][..], &["dance"], &["--dance"], &["serve", "--dance"], &["serve", "more"], &["bench"], &["bench", "dance", "--servers", "h:1"]] {
+        for wrong in [
+            &[][..],
+            &["dance"],
+            &["--dance"],
+            &["serve", "--dance"],
+            &["serve", "more"],
+            &["bench"],
+            &["bench", "dance", "--servers", "h:1"],
+            &["recover"],
+            &["recover", "d", "e"],
+        ] {
             let (status, out, err) = program(wrong);
             assert_eq!((status, out.as_str()), (2, ""), "{wrong:?}");
             assert!(err.contains("folkmoot help"), "{err}");

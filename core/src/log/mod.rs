@@ -16,6 +16,8 @@ mod format;
 #[cfg(feature = "member")]
 mod real_disk;
 #[cfg(feature = "member")]
+mod recover;
+#[cfg(feature = "member")]
 // The consensus library's messages: most of their fields stay at their defaults.
 #[allow(clippy::field_reassign_with_default)]
 pub mod replica;
@@ -32,11 +34,14 @@ mod store;
 pub use self::{
     disk::{Disk, DiskFile},
     real_disk::RealDisk,
+    recover::{Recovered, recover},
     snapshot::{SnapshotDone, SnapshotWriter},
     store::{Cut, Recovery, Retired, Store, StoreOptions},
 };
 #[cfg(all(feature = "member", any(test, feature = "simulation")))]
 pub use simulated_disk::SimulatedDisk;
 
+#[cfg(all(test, feature = "member"))]
+mod recover_tests;
 #[cfg(all(test, feature = "member"))]
 mod tests;

@@ -4,18 +4,18 @@ use super::{Disk, RealDisk, Recovery, SimulatedDisk, Store, StoreOptions};
 use crate::error::{ErrorKind, Result};
 use std::sync::Arc;
 
-fn options() -> StoreOptions {
+pub(super) fn options() -> StoreOptions {
     StoreOptions { segment_bytes: 8 * 512, first_segment_bytes: 4 * 512, snapshots_kept: 2, spares_kept: 2, prepare_ahead: false }
 }
 
-struct Opened {
-    store: Store,
+pub(super) struct Opened {
+    pub(super) store: Store,
     recovery: Recovery,
     /// Each entry, from the snapshot or from the log: the snapshots of these tests hold all entries before them.
-    entries: Vec<Vec<u8>>,
+    pub(super) entries: Vec<Vec<u8>>,
 }
 
-fn open(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Opened> {
+pub(super) fn open(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Opened> {
     let (mut from_snapshot, mut from_log) = (Vec::new(), Vec::new());
     let (store, recovery) = Store::open(
         disk,
@@ -323,7 +323,7 @@ fn full_disk_within_a_group_leaves_nothing_of_it() {
     }
 }
 
-fn sample(disk: &Arc<SimulatedDisk>, keep_all: bool) -> Vec<Vec<u8>> {
+pub(super) fn sample(disk: &Arc<SimulatedDisk>, keep_all: bool) -> Vec<Vec<u8>> {
     let options = StoreOptions { snapshots_kept: if keep_all { 9 } else { 2 }, ..options() };
     let mut opened = open(disk.disk(), options).unwrap();
     for number in 0..30_u8 {

@@ -40,6 +40,17 @@ pub fn open(target: &str) -> Result<Session> {
     Member::open(target)?.session(SessionOptions::default())
 }
 
+/// Makes the damaged directory of an embedded member, which opening refuses with `Corrupt`, one that opens: with the state that can be
+/// told from what is left, which may lack acknowledged writes. None if nothing is damaged; nothing is changed then. Files are given other
+/// names, none that holds entries is removed. The target's `recover=yes` does the same when it is needed.
+///
+/// # Errors
+/// `NoNode`: there is no such directory; `InUse`; `Corrupt`: nothing in it can be relied on; `BadArguments`: it is that of a member of an
+/// ensemble, which learns from the others; `DiskFull`, `DiskFailed`: it can be tried again.
+pub fn recover(directory: impl AsRef<std::path::Path>) -> Result<Option<crate::log::Recovered>> {
+    engine::recovery::recover(directory.as_ref())
+}
+
 impl Member {
     /// Opens a member without a session.
     ///
@@ -156,7 +167,7 @@ impl Member {
         self.engine.transfer(to)
     }
 
-    /// What opening had to cut from the log's end, if anything, in words.
+    /// What opening had to cut from the log's end, or with `recover=yes` to give up, if anything, in words.
     pub fn recovery(&self) -> Option<String> {
         self.engine.recovery()
     }

@@ -43,6 +43,8 @@ pub(super) struct Target {
     pub(super) enforce_quota: bool,
     /// `user:hash` that the digest scheme takes for `super`.
     pub(super) super_digest: Option<String>,
+    /// A damaged directory is opened with what can still be read.
+    pub(super) recover: bool,
     /// Bytes of log after which a snapshot is written.
     pub(super) snapshot_bytes: u64,
     /// Where ZooKeeper's clients are listened for.
@@ -129,8 +131,16 @@ impl Target {
         } else {
             Ground::Directory(path.into())
         };
-        let mut target =
-            Target { ground, virtual_time: false, enforce_quota: false, super_digest: None, snapshot_bytes: 64 << 20, listen: Vec::new(), admin: None };
+        let mut target = Target {
+            ground,
+            virtual_time: false,
+            enforce_quota: false,
+            super_digest: None,
+            recover: false,
+            snapshot_bytes: 64 << 20,
+            listen: Vec::new(),
+            admin: None,
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if let Ground::Member(_, group) = &mut target.ground
@@ -141,6 +151,8 @@ impl Target {
             match (key, value) {
                 ("time", "virtual") => target.virtual_time = true,
                 ("time", "real") => target.virtual_time = false,
+                ("recover", "yes") => target.recover = true,
+                ("recover", "no") => target.recover = false,
                 ("quota", "enforced") => target.enforce_quota = true,
                 ("super", digest) if digest.contains(':') => target.super_digest = Some(digest.into()),
                 ("admin", address) if address.contains(':') => target.admin = Some(address.into()),
@@ -149,7 +161,7 @@ impl Target {
                     Ok(bytes) if bytes >= 4096 => target.snapshot_bytes = bytes,
                     _ => return bad(format!("snapshot_bytes is {bytes}; it is a number of at least 4096")),
                 },
-                (key @ ("time" | "quota" | "super" | "listen" | "admin"), value) => return bad(format!("{key} cannot be {value}")),
+                (key @ ("time" | "recover" | "quota" | "super" | "listen" | "admin"), value) => return bad(format!("{key} cannot be {value}")),
                 (key, _) => return bad(format!("the key {key} is not known")),
             }
         }
@@ -160,6 +172,9 @@ impl Target {
         }
         if target.virtual_time && !memory {
             return bad("time=virtual goes with memory: only".into());
+        }
+        if target.recover && !matches!(target.ground, Ground::Directory(_)) {
+            return bad("recover=yes goes with a directory only; a member of an ensemble learns from the others".into());
         }
         Ok(target)
     }
@@ -200,6 +215,9 @@ mod tests {
             ("ensemble:./d?id=1&peer=h:1", "N=host:port"),
             ("ensemble:./d?id=1&peer=1=h:1&priority=256", "256"),
             ("./d?id=1", "id"),
+            ("./d?recover=maybe", "maybe"),
+            ("memory:?recover=yes", "directory only"),
+            ("ensemble:./d?id=1&peer=1=h:1&recover=yes", "learns from the others"),
         ] {
             let error = Target::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadArguments);

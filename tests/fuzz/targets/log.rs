@@ -1,4 +1,4 @@
-//! A directory of the log, whatever is in its files: opened or refused; what was opened takes an entry and keeps it.
+//! A directory of the log, whatever is in its files: opened, or refused and then recovered; what was opened takes an entry and keeps it.
 //!
 //! Checksums count as right here, or nothing behind them would ever be reached. Input: two segments and a snapshot,
 //! with [`CUT`] between them; what is empty is not there.
@@ -31,7 +31,15 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             disk.put(name, file);
         }
     }
-    let Ok((mut store, mut entries)) = open(&disk) else { return };
+    let (mut store, mut entries) = match open(&disk) {
+        Ok(opened) => opened,
+        Err(_) => {
+            let Ok(recovered) = folkmoot::log::recover(&*disk.disk(), &mut |_| Ok(())) else { return };
+            let (store, entries) = open(&disk).expect("what was recovered opens");
+            assert_eq!(store.last_index(), recovered.last_index);
+            (store, entries)
+        }
+    };
     let Ok(last) = store.append(&[b"one more".to_vec()]) else { return };
     entries.push(b"one more".to_vec());
     drop(store);

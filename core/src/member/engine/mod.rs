@@ -18,6 +18,7 @@ mod ensemble;
 mod facts;
 mod queue;
 mod read;
+pub(super) mod recovery;
 mod sessions;
 mod snapshots;
 mod timers;
@@ -30,7 +31,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::heartbeat::Deadlines;
 use crate::ids::{SessionId, Zxid};
 use crate::limits::SESSIONS_MAX;
-use crate::log::{Disk, RealDisk, Store, StoreOptions};
+use crate::log::{Disk, RealDisk, Store};
 use crate::machine::{Entry, Machine, Passwords};
 use crate::request::{Acl, Data, Event, Identity, Reply, Request, Requester, SessionState, Stat};
 use crate::watch::{WatcherId, Watches};
@@ -232,15 +233,7 @@ struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self {
-            items: VecDeque::new(),
-            bytes: 0,
-            kicked: false,
-            stop: false,
-            deadlines: Deadlines::new(SESSIONS_MAX),
-            quiet_until_ms: 0,
-            is_excused: false,
-        }
+        Self { items: VecDeque::new(), bytes: 0, kicked: false, stop: false, deadlines: Deadlines::new(SESSIONS_MAX), quiet_until_ms: 0, is_excused: false }
     }
 }
 
@@ -383,7 +376,7 @@ impl Engine {
             Ground::Memory => (Machine::new(seed, target.enforce_quota), None),
             Ground::Directory(path) => {
                 let disk = disk.map_or_else(|| RealDisk::open(path), Ok)?;
-                let (machine, store, cut) = recover(disk, path, seed, target.enforce_quota)?;
+                let (machine, store, cut) = recovery::open(disk, path, seed, target.enforce_quota, target.recover)?;
                 recovery = cut;
                 (machine, Some(store))
             }
@@ -554,44 +547,6 @@ pub(super) fn may_wait() -> Result<()> {
         return Err(Error::new(ErrorKind::WouldDeadlock, "a completion cannot wait for another request; submit it instead"));
     }
     Ok(())
-}
-
-/// Brings a directory's state back.
-fn recover(disk: Arc<dyn Disk>, path: &std::path::Path, seed: u64, enforce_quota: bool) -> Result<(Machine, Store, Option<String>)> {
-    let machine = std::cell::RefCell::new(None::<Machine>);
-    let (store, recovery) = Store::open(
-        disk,
-        StoreOptions::default(),
-        &mut |record| {
-            if crate::log::replica::is_replicated(record) {
-                return Err(Error::new(ErrorKind::BadArguments, format!("{}: this is the directory of a member of an ensemble", path.display())));
-            }
-            machine.borrow_mut().get_or_insert_with(|| Machine::to_load(seed, enforce_quota)).load(record)
-        },
-        &mut |index, bytes| {
-            if crate::log::replica::is_replicated(bytes) {
-                return Err(Error::new(ErrorKind::BadArguments, format!("{}: this is the directory of a member of an ensemble", path.display())));
-            }
-            let entry: Entry = postcard::from_bytes(bytes)
-                .map_err(|error| Error::new(ErrorKind::Corrupt, format!("{}: entry {index} of the log cannot be read: {error}", path.display())))?;
-            let mut machine = machine.borrow_mut();
-            let machine = machine.get_or_insert_with(|| Machine::new(seed, enforce_quota));
-            if !machine.is_complete() {
-                return Err(Error::new(ErrorKind::Corrupt, format!("{}: a snapshot without an end", path.display())));
-            }
-            machine.apply(&entry);
-            Ok(())
-        },
-    )?;
-    let machine = machine.into_inner().unwrap_or_else(|| Machine::new(seed, enforce_quota));
-    if !machine.is_complete() {
-        return Err(Error::new(ErrorKind::Corrupt, format!("{}: a snapshot without an end", path.display())));
-    }
-    let cut = recovery.cut.map(|cut| format!("{}: {} bytes of an unfinished write were cut at offset {}", cut.file, cut.bytes, cut.offset));
-    if let Some(cut) = &cut {
-        tracing::warn!("{cut}");
-    }
-    Ok((machine, store, cut))
 }
 
 impl Core {
