@@ -38,6 +38,7 @@ pub mod machine;
 #[cfg(feature = "member")]
 pub mod member;
 pub mod request;
+pub mod roster;
 pub mod tree;
 pub mod watch;
 pub mod wire;

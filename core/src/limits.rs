@@ -121,6 +121,8 @@ pub const HEARTBEAT_TICKS: usize = 5;
 pub const BAND_TICKS: usize = 3;
 /// Members of an ensemble whose votes count: each more makes every write dearer.
 pub const MEMBERS_VOTING_MAX: usize = 9;
+/// Bytes of an address, `host:port`: as long as a name can be.
+pub const ADDRESS_BYTES_MAX: usize = 261;
 /// Bytes of a message between members: an append of [`APPEND_BYTES_MAX`] and one entry more, each as large as it may be.
 pub const LINK_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of messages that wait to be sent to one member; more are dropped, and sent again by those who miss them.

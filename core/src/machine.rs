@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::limits::{IN_FLIGHT_MAX, MULTI_OPS_MAX, MULTI_READ_BYTES_MAX, OUTCOMES_KEPT_MS, SESSIONS_MAX};
 use crate::request::{Change, Identity, Outcome, Reply, Request, Requester};
+use crate::roster::{Enrolled, Roster};
 use crate::tree::{Context, Frozen, Part, Transaction, Tree};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub enum Entry {
     Lead { member: u8, term: u64, time_ms: i64 },
     /// A session is attached anew, as [`Entry::Attach`]; it brings the timeout that it was granted. Twice is as once.
     Move { session: SessionId, attachment: u64, timeout_ms: u32, time_ms: i64 },
+    /// The first members of an ensemble; nothing where some are known.
+    Enrol { members: Vec<(u8, Enrolled)>, time_ms: i64 },
 }
 
 /// A client's write, with all that the leader decided.
@@ -122,6 +125,7 @@ enum Piece {
     Departed(i64, SessionId, u64, Replies),
     Tree(Part),
     End,
+    Roster(Roster),
 }
 
 /// Tree, sessions and reply table.
@@ -135,6 +139,7 @@ pub struct Machine {
     departed: BTreeMap<(i64, SessionId), (u64, Replies)>,
     /// Where to find them.
     departed_until: BTreeMap<SessionId, i64>,
+    roster: Roster,
     enforce_quota: bool,
     seed: u64,
     complete: bool,
@@ -150,6 +155,7 @@ impl Machine {
             sessions: BTreeMap::new(),
             departed: BTreeMap::new(),
             departed_until: BTreeMap::new(),
+            roster: Roster::default(),
             enforce_quota,
             seed,
             complete: true,
@@ -169,6 +175,11 @@ impl Machine {
     /// Whether nothing was ever applied.
     pub fn is_new(&self) -> bool {
         self.secret == [0; 32]
+    }
+
+    /// Who is to take part in the ensemble.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// The sessions, by number.
@@ -248,6 +259,19 @@ impl Machine {
                 }
                 _ => Err(expired(*session)),
             },
+            Entry::Enrol { members, time_ms } => {
+                let mut next = self.roster.clone();
+                if next.found(members, self.zxid) {
+                    let who = Requester { session: SessionId(0), identities: [Identity::new("super", "")].into() };
+                    let with = Context { zxid: self.zxid, time_ms: *time_ms, who: &who, enforce_quota: false };
+                    let mut transaction = Transaction::new(&mut self.tree, &with, false);
+                    let told = transaction.write(&tell(&next));
+                    changes = transaction.commit();
+                    debug_assert!(told.is_ok(), "it is there, and nobody else may write it");
+                    self.roster = next;
+                }
+                Ok(Reply::Done)
+            }
             Entry::Sweep { path, time_ms } => {
                 self.zxid = self.zxid.next();
                 let who = Requester::default();
@@ -358,6 +382,17 @@ impl Machine {
             // Alone it is not an operation, as in ZooKeeper 3.9.
             Request::Check { .. } => Err(Error::new(ErrorKind::Unimplemented, "check is for multi only")),
             Request::Refused(kind) => Err(Error::new(*kind, "the request makes no sense")),
+            Request::Reconfig(change) => self.roster.changed(change, self.zxid).and_then(|next| {
+                let request = tell(&next);
+                let mut transaction = Transaction::new(&mut self.tree, &with, false);
+                let outcome = transaction.write(&request);
+                *changes = transaction.commit();
+                let (Reply::Stat(stat), Request::Set { data, .. }) = (outcome?, request) else {
+                    return Err(Error::new(ErrorKind::SystemError, "a set answers a stat"));
+                };
+                self.roster = next;
+                Ok(Reply::Data { data, stat })
+            }),
             request => {
                 let mut transaction = Transaction::new(&mut self.tree, &with, false);
                 let outcome = transaction.write(request);
@@ -417,6 +452,7 @@ impl Machine {
             tree: self.tree.freeze(),
             zxid: self.zxid,
             secret: self.secret,
+            roster: self.roster.clone(),
             sessions: self.sessions.clone(),
             departed: self.departed.iter().map(|((due, id), (number, replies))| (*due, *id, *number, replies.clone())).collect(),
         }
@@ -444,6 +480,7 @@ impl Machine {
             Piece::Session(id, session) => drop(self.sessions.insert(id, session)),
             Piece::Departed(due, id, number, replies) => self.depart(due, id, (number, replies)),
             Piece::Tree(part) => self.tree.load(part)?,
+            Piece::Roster(roster) => self.roster = roster,
             Piece::End => {
                 self.tree.loaded(self.seed)?;
                 if let Some(owner) = self.tree.owners().find(|owner| !self.sessions.contains_key(&SessionId(*owner))) {
@@ -459,6 +496,11 @@ impl Machine {
     pub fn is_complete(&self) -> bool {
         self.complete
     }
+}
+
+/// What has `/zookeeper/config` tell it.
+fn tell(roster: &Roster) -> Request {
+    Request::Set { path: "/zookeeper/config".into(), data: Some(roster.text().into_bytes().into()), version: -1 }
 }
 
 fn expired(session: SessionId) -> Error {
@@ -500,6 +542,7 @@ pub struct FrozenMachine {
     tree: Frozen,
     zxid: Zxid,
     secret: [u8; 32],
+    roster: Roster,
     sessions: BTreeMap<SessionId, SessionRecord>,
     departed: Vec<(i64, SessionId, u64, Replies)>,
 }
@@ -522,6 +565,9 @@ impl FrozenMachine {
             put(&Piece::Departed(*due, *id, *number, replies.clone()))?;
         }
         self.tree.parts(&mut |part| put(&Piece::Tree(part)))?;
+        if !self.roster.is_empty() {
+            put(&Piece::Roster(self.roster.clone()))?;
+        }
         put(&Piece::End)
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::ids::{SessionId, Zxid};
+use crate::roster::Reconfig;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -212,6 +213,8 @@ pub enum Request {
     /// A write that its door could not make sense of: it changes nothing, fails with this kind, and takes its transaction
     /// number as any other failed write.
     Refused(ErrorKind),
+    /// Change who takes part in the ensemble; who asks must be able to write to `/zookeeper/config`.
+    Reconfig(Box<Reconfig>),
 }
 
 /// The watches that someone had, and the last transaction known to them.
@@ -241,7 +244,14 @@ impl Request {
     pub fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::Create { .. } | Self::Delete { .. } | Self::Set { .. } | Self::SetAcl { .. } | Self::Check { .. } | Self::Multi(_) | Self::Refused(_)
+            Self::Create { .. }
+                | Self::Delete { .. }
+                | Self::Set { .. }
+                | Self::SetAcl { .. }
+                | Self::Check { .. }
+                | Self::Multi(_)
+                | Self::Refused(_)
+                | Self::Reconfig(_)
         )
     }
 }
@@ -254,7 +264,7 @@ pub enum Reply {
     Created { path: String, stat: Stat },
     /// `Set`, `SetAcl`, `Exists`.
     Stat(Stat),
-    /// `Get`.
+    /// `Get`; `Reconfig`: what `/zookeeper/config` tells now.
     Data { data: Data, stat: Stat },
     /// `Children`: in the order of creation.
     Children { names: Vec<String>, stat: Stat },

@@ -1,6 +1,7 @@
 //! Members among members, over real sockets and files.
 
 use folkmoot::request::{CreateMode, Outcome, Request};
+use folkmoot::roster::{Enrolled, Reconfig};
 use folkmoot::{ErrorKind, Member, SessionOptions};
 use std::io::{Read, Write};
 use std::sync::mpsc;
@@ -99,6 +100,69 @@ fn three_members_agree_and_one_may_go() {
     let again = three.member(2).session(SessionOptions::default()).unwrap();
     again.sync_blocking("/a").unwrap();
     assert_eq!(again.get_blocking("/a", false).unwrap().0.as_deref(), Some(&b"two are enough"[..]));
+}
+
+fn joining(ids: &[u8], addresses: &[String]) -> Reconfig {
+    let joining = ids.iter().map(|id| (*id, Enrolled { address: addresses[usize::from(*id) - 1].clone(), clients: String::new() }));
+    Reconfig { joining: joining.collect(), from: -1, ..Reconfig::default() }
+}
+
+fn voters(member: &Member) -> Vec<u8> {
+    member.ensemble().unwrap().membership.voters
+}
+
+/// From one process's directory to three members, and on without the first: nothing is lost, and nobody stops.
+#[test]
+fn an_ensemble_grows_out_of_one_member_and_goes_on_without_it() {
+    let directories: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    let addresses: Vec<_> = (0..4).map(|_| address()).collect();
+    let alone = folkmoot::open(directories[0].path().to_str().unwrap()).unwrap();
+    alone.create_blocking("/kept", b"x", CreateMode::Persistent).unwrap();
+    drop(alone);
+    let open =
+        |id: u8, of: usize, more: &str| Member::open(&format!("{}{more}", target(directories[usize::from(id) - 1].path(), id, &addresses[..of]))).unwrap();
+    let first = open(1, 1, "&priority=9");
+    let writer = first.session(SessionOptions::default()).unwrap();
+    writer.set_blocking("/kept", b"y", -1).unwrap();
+
+    let config = first.reconfigure(joining(&[2, 3], &addresses)).unwrap();
+    assert!(config.starts_with(&format!("server.1={}:", addresses[0])) && config.contains("server.3="), "{config}");
+    let told = writer.get_blocking("/zookeeper/config", false).unwrap().0.unwrap();
+    assert_eq!(config.as_bytes(), &told[..]);
+    // Nobody is there yet, and nobody is waited for.
+    writer.set_blocking("/kept", b"z", -1).unwrap();
+    let (second, third) = (open(2, 3, "&join=yes"), open(3, 3, "&join=yes&priority=5"));
+    until(|| [&first, &second, &third].iter().all(|member| voters(member) == [1, 2, 3]));
+    let session = second.session(SessionOptions::default()).unwrap();
+    session.sync_blocking("/").unwrap();
+    assert_eq!(session.get_blocking("/kept", false).unwrap().0.as_deref(), Some(&b"z"[..]));
+
+    // The one that leads leaves.
+    second.reconfigure(Reconfig { leaving: vec![1], from: -1, ..Reconfig::default() }).unwrap();
+    until(|| [&second, &third].iter().all(|member| voters(member) == [2, 3]));
+    session.set_blocking("/kept", b"without the first", -1).unwrap();
+    let over = kind_of_write(&first);
+    assert!(over.is_some(), "whoever has left takes no writes");
+    // Its number is not given out again; another takes its place.
+    let again = third.reconfigure(joining(&[1], &addresses)).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::BadArguments, "{again}");
+    third.reconfigure(joining(&[4], &addresses)).unwrap();
+    let fourth = open(4, 4, "&join=yes");
+    until(|| voters(&fourth) == [2, 3, 4]);
+
+    // Where all stand is told by the log and not by what a target says that is out of date.
+    drop((session, second));
+    let second = open(2, 2, "");
+    until(|| voters(&second) == [2, 3, 4]);
+    let session = second.session(SessionOptions::default()).unwrap();
+    session.sync_blocking("/").unwrap();
+    assert_eq!(session.get_blocking("/kept", false).unwrap().0.as_deref(), Some(&b"without the first"[..]));
+}
+
+/// Why a write at a member fails, if it does.
+fn kind_of_write(member: &Member) -> Option<ErrorKind> {
+    let session = member.session(SessionOptions::default()).map_err(|error| error.kind());
+    session.and_then(|session| session.set_blocking("/kept", b"no", -1).map_err(|error| error.kind())).err()
 }
 
 #[test]

@@ -33,7 +33,6 @@ table! {
     felt "dynamicConfigFile" "it names the members of an ensemble, and this server serves alone";
     felt "peerType" ALONE;
     felt "observerMasterPort" ALONE;
-    felt "reconfigEnabled" "this server serves alone, and reconfig is answered with an error";
     harmless "initLimit" ALONE;
     harmless "syncLimit" ALONE;
     harmless "connectToLearnerMasterLimit" ALONE;

@@ -47,6 +47,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<ServeConfig, Refused> {
         super_digest: keys.super_digest()?,
         super_x509: keys.text("X509AuthenticationProvider.superUser"),
         extended_types: keys.boolean("extendedTypesEnabled")?.unwrap_or(options.extended_types),
+        reconfig: keys.boolean("reconfigEnabled")?.unwrap_or(options.reconfig),
         skip_acl: keys.choice("skipACL", &[("yes", true), ("no", false), ("false", false)])?.unwrap_or(options.skip_acl),
         // ZooKeeper's password of the SASL user super, whatever JAAS says.
         sasl_users: keys.text("SASLAuthenticationProvider.superPassword").map(|password| ("super".to_owned(), password)).into_iter().collect(),

@@ -19,7 +19,7 @@ const STRIKES_MAX: u32 = 6;
 /// An offer that came to nothing is repeated after this, in ticks.
 const AGAIN_TICKS: u64 = 100;
 /// A member that lacks at most so many entries has caught up: the rest comes while leadership passes.
-const LAG_MAX: u64 = 1_024;
+pub(super) const LAG_MAX: u64 = 1_024;
 
 /// What a member remembers of tenures, and since when a better one has been there.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@
 //! through the log, on the word of a leader that has granted it a whole timeout; a read barrier is met by an index that the leader
 //! was told after the barrier was asked for.
 
-use super::handback::Handback;
+use super::handback::{Handback, LAG_MAX};
 use super::message::{Envelope, Message, Place, unpack};
 use super::streams::{Streams, Take};
 use super::{Voter, rank};
@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::heartbeat::Deadlines;
 use crate::ids::SessionId;
 use crate::limits::{FORWARD_BYTES_MAX, FORWARD_WINDOW_BYTES_MAX, PROPOSAL_BYTES_MAX, SESSIONS_MAX};
-use crate::log::replica::{Journal, MemberId, Membership, Persist, Progress, Replica, ReplicaOptions, Role, Standing, What};
+use crate::log::replica::{Journal, MemberChange, MemberId, Membership, Persist, Progress, Replica, ReplicaOptions, Role, Standing, What};
 use crate::machine::Entry;
+use crate::roster::{Enrolled, Roster};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How often the signs of life of a member's sessions go to the leader, in ticks.
@@ -29,6 +30,10 @@ const AGAIN_TICKS: u64 = 100;
 const BARRIER_TICKS: u64 = 20;
 /// How often the leader looks for one who should rather lead, in ticks.
 const HANDBACK_TICKS: u64 = 10;
+/// How often a member says how much it should lead, in ticks: what it said when a link came up may not have been heard.
+const PRIORITY_TICKS: u64 = 500;
+/// How often the leader looks whether those take part who should, in ticks.
+const MEMBERS_TICKS: u64 = 10;
 /// Rounds without a leader after which a candidate no longer insists on its priority.
 const ROUNDS_MAX: u32 = 3;
 /// More time than this between two ticks is a pause of this member, in milliseconds: nobody could be heard.
@@ -45,6 +50,8 @@ pub struct NodeOptions {
     pub replica: ReplicaOptions,
     /// All who vote, itself among them.
     pub voters: Vec<Voter>,
+    /// The members of an ensemble that is yet to be, if this one is among those who begin it.
+    pub founders: Vec<(MemberId, Enrolled)>,
     /// What keys session passwords if this member is the first ever to lead.
     pub secret: [u8; 32],
 }
@@ -79,6 +86,10 @@ pub struct Output {
     pub standing: Option<Standing>,
     /// The machine's state is to be frozen and offered.
     pub wants_snapshot: bool,
+    /// Who the others are from here on and where, if that changes.
+    pub others: Option<Vec<(MemberId, String)>>,
+    /// This member has left: it takes no part any more.
+    pub left: bool,
 }
 
 /// Another member, as this one sees it.
@@ -86,6 +97,8 @@ pub struct Output {
 pub struct PeerView {
     /// Who.
     pub id: MemberId,
+    /// Whether it is to take part; whose vote counts by now is in [`View::membership`].
+    pub enrolled: bool,
     /// How much it should lead.
     pub priority: u8,
     /// When it was last heard of, in the clock's milliseconds; none if never.
@@ -151,6 +164,12 @@ pub struct Node {
     incarnation: u64,
     election_ticks: u64,
     voters: Vec<Voter>,
+    founders: Vec<(MemberId, Enrolled)>,
+    roster: Roster,
+    /// Where the others are, those too who are leaving.
+    addresses: BTreeMap<MemberId, String>,
+    /// What each has said of itself.
+    priorities: BTreeMap<MemberId, u8>,
     secret: [u8; 32],
     replica: Replica,
     now_ms: u64,
@@ -198,6 +217,7 @@ fn stamp(entry: &mut Entry, now_ms: i64) {
         | Entry::Attach { time_ms, .. }
         | Entry::Sweep { time_ms, .. }
         | Entry::Lead { time_ms, .. }
+        | Entry::Enrol { time_ms, .. }
         | Entry::Move { time_ms, .. } => *time_ms = now_ms,
         Entry::Write(write) => write.time_ms = now_ms,
     }
@@ -218,7 +238,11 @@ impl Node {
             id,
             incarnation: options.incarnation,
             election_ticks: replica.election_ticks as u64,
+            addresses: options.founders.iter().filter(|(other, _)| *other != id).map(|(other, member)| (*other, member.address.clone())).collect(),
+            founders: options.founders,
+            priorities: options.voters.iter().map(|voter| (voter.id, voter.priority)).collect(),
             voters: options.voters,
+            roster: Roster::default(),
             secret: options.secret,
             replica: Replica::new(replica, journal)?,
             now_ms: 0,
@@ -269,6 +293,9 @@ impl Node {
         if self.ticks.is_multiple_of(ALIVE_TICKS) {
             self.tell_alive();
         }
+        if self.ticks.is_multiple_of(PRIORITY_TICKS) {
+            self.tell_priority();
+        }
         if !self.waiting.is_empty() && self.ticks >= self.moved_at + AGAIN_TICKS {
             self.send_again();
         }
@@ -301,10 +328,7 @@ impl Node {
                 }
             }
             Message::Priority(priority) => {
-                if let Some(voter) = self.voters.iter_mut().find(|voter| voter.id == from) {
-                    voter.priority = priority;
-                }
-                self.rank();
+                self.prefer(from, priority);
             }
             Message::Alive(sessions) => {
                 if let Some(deadlines) = &mut self.deadlines {
@@ -324,7 +348,7 @@ impl Node {
         }
         self.replica.link(with, up);
         if up {
-            self.output.sends.push((with, Message::Priority(self.priority(self.id))));
+            self.output.sends.push((with, Message::Priority(self.priorities.get(&self.id).copied().unwrap_or(0))));
         }
         if up && self.replica.standing().leader == Some(with) {
             self.send_again();
@@ -449,7 +473,12 @@ impl Node {
                 let mut delivery = Delivery { index: committed.index, entries: Vec::new(), membership: None, bytes: 0 };
                 match committed.what {
                     What::Nothing => {}
-                    What::Change(membership, _) => delivery.membership = Some(membership),
+                    What::Change(membership, _) => {
+                        delivery.membership = Some(membership);
+                        // Whoever is new needs a state that knows of it.
+                        self.replica.withdraw_snapshot();
+                        self.meet();
+                    }
                     What::Data(bytes) => {
                         delivery.bytes = bytes.len();
                         let own = |envelope: &Envelope| envelope.origin == self.id && envelope.incarnation == self.incarnation;
@@ -514,7 +543,7 @@ impl Node {
         if !self.leads() {
             return Err(Error::new(ErrorKind::InvalidState, "this member does not lead"));
         }
-        if !self.voters.iter().any(|voter| voter.id == to && voter.priority > 0 && voter.id != self.id) {
+        if !self.voters.iter().any(|voter| voter.id == to && voter.priority > 0 && voter.id != self.id) || !self.replica.membership().voters.contains(&to) {
             return Err(Error::new(ErrorKind::BadArguments, format!("member {to} is no other voter that may lead")));
         }
         // Or its own vote might be refused to one of lower priority.
@@ -573,6 +602,7 @@ impl Node {
         let progress: Vec<Progress> = if standing.role == Role::Leader { self.replica.progress() } else { Vec::new() };
         let peers = self.peers.iter().map(|(id, peer)| PeerView {
             id: *id,
+            enrolled: self.roster.is_empty() || self.roster.member(*id).is_some(),
             priority: self.priority(*id),
             heard_ms: peer.heard_ms,
             linked: peer.linked,
@@ -615,11 +645,15 @@ impl Node {
         if standing.leader.is_some() {
             self.send_again();
         }
-        if standing.role == Role::Leader && self.led != Some(standing.term) {
+        // One of priority 0 only passes on what it has.
+        if standing.role == Role::Leader && self.led != Some(standing.term) && self.priorities.get(&self.id) != Some(&0) {
             self.led = Some(standing.term);
             self.batch.clear();
             self.put(self.id, self.incarnation, 0, Entry::Lead { member: self.id, term: standing.term, time_ms: 0 });
             self.put(self.id, self.incarnation, 0, Entry::Begin { secret: self.secret, time_ms: 0 });
+            if self.roster.is_empty() && !self.founders.is_empty() {
+                self.put(self.id, self.incarnation, 0, Entry::Enrol { members: self.founders.clone(), time_ms: 0 });
+            }
         }
         if standing.leader.is_some() && self.barriers.current.is_some() {
             self.ask_barrier();
@@ -638,24 +672,114 @@ impl Node {
         self.voters.iter().find(|voter| voter.id == id).map_or(0, |voter| voter.priority)
     }
 
+    fn prefer(&mut self, id: MemberId, priority: u8) {
+        self.priorities.insert(id, priority);
+        if let Some(voter) = self.voters.iter_mut().find(|voter| voter.id == id) {
+            voter.priority = priority;
+        }
+        self.rank();
+    }
+
     /// Takes the place among the voters that its priority gives it.
     fn rank(&mut self) {
-        let own = self.priority(self.id);
+        let own = self.priorities.get(&self.id).copied().unwrap_or(0);
+        // Whoever is to go leads only if nobody else can, while its vote counts.
+        let own = if self.roster.is_empty() || self.roster.member(self.id).is_some() { own } else { own.min(1) };
         self.replica.set_priority(if self.yields { own.min(1) } else { own }, rank(&self.voters, self.id));
     }
 
     /// Changes how much this member should lead, and tells the others.
     pub fn set_priority(&mut self, priority: u8) {
-        if let Some(voter) = self.voters.iter_mut().find(|voter| voter.id == self.id) {
-            voter.priority = priority;
+        self.prefer(self.id, priority);
+        self.tell_priority();
+    }
+
+    /// Who is to take part has changed, or is known at last. As the machine applies it, on every member.
+    pub fn enrolled(&mut self, roster: &Roster) {
+        if roster.is_empty() {
+            return;
         }
+        self.roster = roster.clone();
+        self.voters = roster.members().map(|(id, _)| Voter { id, priority: self.priorities.get(&id).copied().unwrap_or(1) }).collect();
+        for (id, member) in roster.members().filter(|(id, _)| *id != self.id) {
+            self.addresses.insert(id, member.address.clone());
+        }
+        self.meet();
         self.rank();
+    }
+
+    /// Whether this member is to take part no more, and does not.
+    pub fn has_left(&self) -> bool {
+        self.output.left
+    }
+
+    /// The others are those who are enrolled, and those who still take part.
+    fn meet(&mut self) {
+        if self.roster.is_empty() {
+            return;
+        }
+        let membership = self.replica.membership();
+        let takes_part = |id: &MemberId| self.roster.member(*id).is_some() || membership.voters.contains(id) || membership.learners.contains(id);
+        self.addresses.retain(|id, _| takes_part(id));
+        self.peers.retain(|id, _| self.addresses.contains_key(id));
+        for id in self.addresses.keys() {
+            self.peers.entry(*id).or_default();
+        }
+        self.output.others = Some(self.addresses.iter().map(|(id, address)| (*id, address.clone())).collect());
+        self.output.left = !takes_part(&self.id);
+    }
+
+    /// Has those take part who should, one step at a time: whoever is new learns, and votes once it has caught up; whoever is to go goes
+    /// when there is a majority without it.
+    fn change_members(&mut self) {
+        let membership = self.replica.membership();
+        if membership.changing || self.roster.is_empty() || !self.ticks.is_multiple_of(MEMBERS_TICKS) {
+            return;
+        }
+        let progress = self.progress();
+        let commit = self.replica.commit_index();
+        let is_there = |id: &MemberId| *id == self.id || progress.iter().any(|known| known.id == *id && known.active);
+        let has_caught_up = |id: &MemberId| progress.iter().any(|known| known.id == *id && known.matched + LAG_MAX >= commit);
+        let new = self.roster.members().map(|(id, _)| id).find(|id| !membership.voters.contains(id) && !membership.learners.contains(id));
+        let ready = membership.learners.iter().find(|id| self.roster.member(**id).is_some() && is_there(id) && has_caught_up(id));
+        let majority_without = |id: &MemberId| {
+            let others = || membership.voters.iter().filter(|other| *other != id);
+            others().count() > 0 && others().filter(|other| is_there(other)).count() > others().count() / 2
+        };
+        let leaving = membership.learners.iter().chain(membership.voters.iter().filter(|id| majority_without(id)));
+        let leaving = leaving.copied().find(|id| self.roster.member(*id).is_none());
+        let change = match (new, ready, leaving) {
+            (Some(id), ..) => MemberChange::Learner(id),
+            (_, Some(id), _) => MemberChange::Voter(*id),
+            (_, _, Some(id)) if id != self.id => MemberChange::Remove(id),
+            (_, _, Some(_)) => {
+                // Itself: another leads then, and sees to it.
+                if let Some(to) = self.successor() {
+                    self.insist(false);
+                    self.replica.transfer(to);
+                }
+                return;
+            }
+            _ => return,
+        };
+        // If it cannot be now, another time.
+        let _ = self.replica.change(&[change], Vec::new());
+    }
+
+    fn tell_priority(&mut self) {
+        let priority = self.priorities.get(&self.id).copied().unwrap_or(0);
         let others: Vec<_> = self.peers.keys().copied().collect();
         self.output.sends.extend(others.into_iter().map(|to| (to, Message::Priority(priority))));
     }
 
     /// What a leader does as time passes.
     fn lead(&mut self) {
+        if self.replica.is_settled() && !self.leads() && self.replica.transferring().is_none() {
+            if let Some(to) = self.successor() {
+                self.replica.transfer(to);
+            }
+            return;
+        }
         if !self.leads() || !self.replica.is_settled() {
             return;
         }
@@ -673,6 +797,10 @@ impl Node {
         }
         // What was asked for has come to nothing.
         self.insist(true);
+        self.change_members();
+        if self.replica.transferring().is_some() {
+            return;
+        }
         if self.ticks.is_multiple_of(HANDBACK_TICKS)
             && let Some(to) = self.handback.choose(self.id, &self.voters, &self.progress(), self.replica.commit_index(), self.ticks)
         {

@@ -36,7 +36,7 @@ fn net(priorities: &[u8]) -> Net {
         let id = voter.id;
         let replica =
             ReplicaOptions { id, election_ticks: 40, heartbeat_ticks: 5, band_ticks: 3, priority: voter.priority, rank: 0, seed: 5, cache_bytes: 1 << 20 };
-        let options = NodeOptions { incarnation: u64::from(id) << 32, replica, voters: voters.clone(), secret: [id; 32] };
+        let options = NodeOptions { incarnation: u64::from(id) << 32, replica, voters: voters.clone(), founders: Vec::new(), secret: [id; 32] };
         let node = Node::new(options, Journal::found(id, &ids).0).unwrap();
         (id, Member { node, machine: Machine::new(1, false), applied: (1, 0), answers: Vec::new(), barriers: Vec::new() })
     };
@@ -219,6 +219,24 @@ fn leadership_returns_to_the_highest_and_goes_where_it_is_handed() {
         net.until(|net| net.leader() == Some(2));
         net.until(|net| net.leader() == Some(5));
     }
+}
+
+/// The one that never leads may be the only one left that has what was agreed on: it passes that on, and no more.
+#[test]
+fn what_only_a_member_of_priority_0_has_is_not_out_of_reach() {
+    let mut net = net(&[0, 10, 20]);
+    net.until(|net| net.leader() == Some(3));
+    net.open(3, 60_000);
+    net.away.insert(2);
+    let before = net.znodes(2);
+    net.write(3, 1);
+    net.until(|net| net.has(3, 2));
+    net.away = [3].into();
+    net.until(|net| {
+        assert!(!net.members[&1].node.leads());
+        net.leader() == Some(2)
+    });
+    net.until(|net| net.znodes(2) == before + 1);
 }
 
 #[test]

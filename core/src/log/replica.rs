@@ -32,6 +32,10 @@ use std::collections::VecDeque;
 /// Below this the library draws election timeouts, in ticks: a draw that is not far beyond ours comes once in 10^15.
 const DRAW_MAX: usize = 1 << 62;
 
+/// After so many times [`ReplicaOptions::election_ticks`] without a leader a member of priority 0 campaigns all the same: it may be the
+/// only one that holds what a majority agreed on, and nobody else can lead before it has passed that on.
+const LAST_RESORT: usize = 10;
+
 /// A member's number in its ensemble, 1 to 255.
 pub type MemberId = u8;
 
@@ -46,7 +50,7 @@ pub struct ReplicaOptions {
     pub heartbeat_ticks: usize,
     /// Width of one band, in ticks.
     pub band_ticks: usize,
-    /// How much this member should lead; one of 0 never does.
+    /// How much this member should lead; one of 0 does not, but to pass on what nobody else who is there has.
     pub priority: u8,
     /// Place among the voters by priority, from 0.
     pub rank: usize,
@@ -184,6 +188,8 @@ pub struct Replica {
     commit_behind: bool,
     /// A whole state has come and is not applied yet: what was before it is gone, and who stands there cannot campaign.
     installing: Option<u64>,
+    /// Ticks since nobody has led.
+    leaderless: usize,
 }
 
 struct Writing {
@@ -228,16 +234,25 @@ impl Replica {
         let chance = options.seed ^ (u64::from(options.id) << 56);
         let node = RawNode::new(&config, Cache::new(journal), &slog::Logger::root(slog::Discard, slog::o!())).map_err(|error| library(&error))?;
         let standing = Standing { role: Role::Follower, leader: None, term: node.raft.term };
-        let mut replica = Self { node, options, chance, writing: VecDeque::new(), promised: Vec::new(), standing, commit_behind: false, installing: None };
+        let mut replica =
+            Self { node, options, chance, writing: VecDeque::new(), promised: Vec::new(), standing, commit_behind: false, installing: None, leaderless: 0 };
         replica.draw();
         Ok(replica)
     }
 
     /// One tick has passed.
     pub fn tick(&mut self) {
-        if (self.options.priority == 0 || self.installing.is_some()) && self.node.raft.state != StateRole::Leader {
+        self.leaderless = if self.node.raft.leader_id == 0 { self.leaderless + 1 } else { 0 };
+        let is_last_resort = self.leaderless > LAST_RESORT * self.options.election_ticks;
+        let is_barred = (self.options.priority == 0 && !is_last_resort) || self.installing.is_some();
+        if is_barred && self.node.raft.state != StateRole::Leader {
             // It does not campaign; but its lease runs out like any other.
             self.node.raft.election_elapsed = (self.node.raft.election_elapsed + 1).min(self.options.election_ticks);
+            if self.node.raft.election_elapsed == self.options.election_ticks && self.node.raft.leader_id != 0 {
+                // Nor does it go on believing in a leader whom it does not hear.
+                let term = self.node.raft.term;
+                self.node.raft.become_follower(term, 0);
+            }
             return;
         }
         self.node.tick();

@@ -167,6 +167,26 @@ impl Member {
         self.engine.transfer(to)
     }
 
+    /// Changes who takes part in the ensemble, on any of its members; returns the new configuration, as `/zookeeper/config` tells it.
+    /// Whoever joins is opened with `join=yes`, before or after; it votes once it has caught up, which
+    /// [`Member::ensemble`] shows. Whoever leaves ends its part by itself once the others go on without it. Never is there a moment at
+    /// which two majorities could decide.
+    ///
+    /// # Errors
+    /// `Unimplemented`: this member is one alone; `BadArguments` says what makes no sense, and `BadVersion` that the configuration is
+    /// another than `from` says: nothing was changed. As any write besides.
+    pub fn reconfigure(&self, change: crate::roster::Reconfig) -> Result<String> {
+        let session = self.session(SessionOptions { superuser: true, ..SessionOptions::default() })?;
+        let reply = session.call_blocking(crate::request::Request::Reconfig(Box::new(change)));
+        let closed = session.close_blocking();
+        let crate::request::Reply::Data { data, .. } = reply? else {
+            return Err(crate::ErrorKind::SystemError.into());
+        };
+        // Should it end only by silence, what was asked for is done all the same.
+        drop(closed);
+        Ok(String::from_utf8_lossy(data.as_deref().unwrap_or_default()).into_owned())
+    }
+
     /// What opening had to cut from the log's end, or with `recover=yes` to give up, if anything, in words.
     pub fn recovery(&self) -> Option<String> {
         self.engine.recovery()

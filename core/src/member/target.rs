@@ -32,6 +32,8 @@ pub(crate) struct Group {
     pub(crate) open: bool,
     pub(crate) election_ticks: Option<usize>,
     pub(crate) heartbeat_ticks: Option<usize>,
+    /// The ensemble is there already and lets this member in.
+    pub(crate) joins: bool,
 }
 
 /// A parsed target.
@@ -73,6 +75,8 @@ impl Group {
             "bind" if value.contains(':') => self.bind = Some(value.into()),
             "bind" => return Err(format!("bind is {value}; it is host:port")),
             "priority" => self.priority = value.parse().map_err(|_| format!("priority is {value}; it is a number from 0 to 255"))?,
+            "join" if value == "yes" => self.joins = true,
+            "join" => return Err(format!("join is {value}; it can be yes: the other peers are an ensemble that lets this member in")),
             "ensemble" => self.name = value.into(),
             "peers" if value == "open" => self.open = true,
             "peers" => return Err(format!("peers is {value}; it can be open: no TLS between members, wherever they are")),
@@ -99,6 +103,9 @@ impl Group {
         }
         if self.peers.len() > MEMBERS_VOTING_MAX {
             return Err(format!("{} members vote; at most {MEMBERS_VOTING_MAX} can", self.peers.len()));
+        }
+        if self.joins && self.peers.len() < 2 {
+            return Err("join=yes, and no other peer is there to join".into());
         }
         if !self.peers.iter().any(|(id, _)| *id == self.id) {
             return Err(format!("no peer={}=host:port says where this member is", self.id));

@@ -33,6 +33,8 @@ pub struct Options {
     pub super_x509: Option<String>,
     /// Whether TTL znodes are made.
     pub extended_types: bool,
+    /// Whether clients may change who takes part in the ensemble, if `/zookeeper/config` lets them (ZooKeeper's `reconfigEnabled`).
+    pub reconfig: bool,
     /// No ACL is checked.
     pub skip_acl: bool,
     /// Users of SASL DIGEST-MD5: name and password.
@@ -89,6 +91,7 @@ impl Default for Options {
             super_digest: None,
             super_x509: None,
             extended_types: true,
+            reconfig: false,
             skip_acl: false,
             sasl_users: Vec::new(),
             super_user: None,

@@ -10,6 +10,7 @@ use super::frame::{Malformed, Reader, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::ids::{SessionId, Zxid};
 use crate::request::{Acl, CreateMode, Data, Event, EventKind, Identity, Reply, Request, SessionState, SetWatches, Stat, WatchKind, WatchMode};
+use crate::roster::{self, Reconfig};
 use std::borrow::Cow;
 
 mod client;
@@ -236,6 +237,18 @@ fn refused<'a>(kind: ErrorKind) -> Ask<'a> {
     Ask::Request(Request::Refused(kind), Form::Empty)
 }
 
+/// Members join and leave, or all are named; `leaving` is a list of numbers.
+fn reconfig(joining: &str, leaving: &str, members: &str, from: i64) -> crate::error::Result<Request> {
+    let number = |id: &str| id.trim().parse().map_err(|_| Error::from(ErrorKind::BadArguments));
+    let change = Reconfig {
+        joining: roster::parse(joining)?,
+        leaving: leaving.split(',').filter(|id| !id.trim().is_empty()).map(number).collect::<crate::error::Result<_>>()?,
+        members: if members.is_empty() { None } else { Some(roster::parse(members)?) },
+        from,
+    };
+    Ok(Request::Reconfig(Box::new(change)))
+}
+
 fn read_ask<'a>(op: i32, reader: &mut Reader<'a>) -> Result<Ask<'a>, Malformed> {
     let text = |path: Option<Cow<'_, str>>| path.map(Cow::into_owned).ok_or(Malformed);
     let request = |request, form| Ok(Ask::Request(request, form));
@@ -294,11 +307,10 @@ fn read_ask<'a>(op: i32, reader: &mut Reader<'a>) -> Result<Ask<'a>, Malformed> 
         }
         op::SASL => Ok(Ask::Sasl(reader.buffer()?.unwrap_or_default().to_vec())),
         op::RECONFIG => {
-            for _ in 0..3 {
-                reader.string()?;
-            }
-            reader.i64()?;
-            Ok(refused(ErrorKind::ReconfigDisabled))
+            let mut list = || reader.string().map(|text| text.unwrap_or_default().into_owned());
+            let (joining, leaving, members) = (list()?, list()?, list()?);
+            let from = reader.i64()?;
+            Ok(reconfig(&joining, &leaving, &members, from).map_or_else(|_| refused(ErrorKind::BadArguments), |change| Ask::Request(change, Form::Data)))
         }
         op::MULTI => {
             let (writes, reads) = operations(reader)?;

@@ -1,10 +1,11 @@
 //! What clients do, and what they hear.
 
 use crate::clients::State;
-use crate::member::{Asked, Bug, Flight, Op};
+use crate::member::{Asked, Bug, Flight, Op, enrolled};
 use crate::world::{Event, World};
 use folkmoot::machine::{Applied, Entry, Write};
-use folkmoot::request::{CreateMode, Request};
+use folkmoot::request::{CreateMode, Identity, Request};
+use folkmoot::roster::Reconfig;
 
 /// A client's next move.
 pub fn client(world: &mut World, number: usize) {
@@ -133,6 +134,8 @@ fn write(world: &mut World, number: usize) {
     let value = world.next_value();
     let kind = world.chance.below(10);
     let shared = world.chance.below(4);
+    let changes = world.faulty && world.chance.per_mille(10);
+    let change = if changes { reconfigure(world) } else { None };
     let client = &mut world.clients[number];
     let (session, attachment, own) = (client.session, client.attachment, format!("/c{:x}", client.session.0));
     let is_first = client.value == 0 && client.flight.is_empty();
@@ -146,6 +149,8 @@ fn write(world: &mut World, number: usize) {
         } else {
             Request::Set { path: own, data: Some(value.to_le_bytes().as_slice().into()), version: -1 }
         }
+    } else if let Some(change) = &change {
+        change.clone()
     } else {
         match kind {
             4..=5 => world.create(format!("/e{:x}-{value}", session.0), value, CreateMode::Ephemeral),
@@ -159,8 +164,25 @@ fn write(world: &mut World, number: usize) {
     client.number += 1;
     client.flight.push_back(write_number);
     let answered = client.answered;
-    let entry = Entry::Write(Box::new(Write { session, attachment, number: write_number, answered, time_ms: 0, identities: [].into(), request }));
+    let identities = if change.is_some() { [Identity::new("super", "")].into() } else { [].into() };
+    let entry = Entry::Write(Box::new(Write { session, attachment, number: write_number, answered, time_ms: 0, identities, request }));
     world.submit(number, entry, Op::Write { number: write_number, floor, value: own_value });
+}
+
+/// Somebody joins, or leaves, or takes another's place.
+fn reconfigure(world: &mut World) -> Option<Request> {
+    let roster = world.reference.roster();
+    let (version, ids) = (roster.version().0, roster.members().map(|(id, _)| id).collect::<Vec<_>>());
+    let mut change = Reconfig { from: version, ..Reconfig::default() };
+    let what = world.chance.below(3);
+    if what != 0 && ids.len() > if what == 1 { 2 } else { 1 } {
+        change.leaving.push(ids[world.chance.below(ids.len() as u64) as usize]);
+    }
+    if what != 1 && !ids.is_empty() && ids.len() < 6 && world.members.len() < 15 {
+        let id = world.newcomer();
+        change.joining.push((id, enrolled(id)));
+    }
+    (!ids.is_empty()).then(|| Request::Reconfig(Box::new(change)))
 }
 
 /// A local read: no more than its own writes, and nothing older than what it has seen.

@@ -12,7 +12,7 @@ mod invariants;
 mod member;
 mod world;
 
-use folkmoot::log::replica::Role;
+use folkmoot::log::replica::{MemberId, Role};
 use folkmoot::machine::Entry;
 use member::{Bug, Op};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,20 +48,23 @@ fn settle(world: &mut World) {
     heal(world);
     wait(world, "after all were switched off it does not settle", is_settled);
     // Whoever asks is answered, wherever.
-    for id in world.ids() {
-        let session = world.session_id(id);
-        let (member, life) = (id, world.members[&id].life);
-        let client = &mut world.clients[id as usize % 6];
+    let ids = enrolled(world);
+    for (client, id) in ids.iter().enumerate() {
+        let session = world.session_id(*id);
+        let (member, life) = (*id, world.members[id].life);
+        let number = client;
+        let client = &mut world.clients[number];
         client.end();
         client.state = clients::State::Opening;
         (client.member, client.member_life, client.session, client.since) = (member, life, session, world.now);
-        world.submit(id as usize % 6, Entry::Open { session, timeout_ms: 60_000, in_process: true, time_ms: 0 }, Op::Open);
+        world.submit(number, Entry::Open { session, timeout_ms: 60_000, in_process: true, time_ms: 0 }, Op::Open);
     }
-    wait(world, "a new session is not opened", |world| world.ids().iter().all(|id| world.clients[*id as usize % 6].state == clients::State::Live));
+    wait(world, "a new session is not opened", |world| world.clients[..ids.len()].iter().all(|client| client.state == clients::State::Live));
     wait(world, "in the end it does not settle", is_settled);
     let checks: Vec<_> = world
         .members
         .values()
+        .filter(|member| ids.contains(&member.id))
         .filter_map(|member| member.running.as_ref().map(|running| (member.id, running)))
         .map(|(id, running)| world.invariants.acknowledged.check(id, running.applied.0))
         .chain([world.invariants.once.check_sessions(), world.invariants.ephemerals.check(&world.reference)])
@@ -73,7 +76,7 @@ fn settle(world: &mut World) {
     }
     let digest = invariants::matching::digest(&world.reference);
     let differ = |running: &member::Running| invariants::matching::digest(&running.machine) != digest;
-    if world.members.values().any(|member| member.running.as_ref().is_none_or(differ)) {
+    if world.members.values().filter(|member| ids.contains(&member.id)).any(|member| member.running.as_ref().is_none_or(differ)) {
         world.breaks("in the end not all members are equal".into());
     }
 }
@@ -94,10 +97,17 @@ fn heal(world: &mut World) {
     }
 }
 
+/// Those who are to take part in the end.
+fn enrolled(world: &World) -> Vec<MemberId> {
+    let roster = world.reference.roster();
+    if roster.is_empty() { world.ids() } else { roster.members().map(|(id, _)| id).collect() }
+}
+
 fn is_settled(world: &World) -> bool {
-    let top = world.voters.iter().max_by_key(|voter| voter.priority).map(|voter| voter.id);
-    let running: Vec<_> = world.members.values().map(|member| member.running.as_ref().map(|running| (member.id, running))).collect();
-    running.iter().all(|of| {
+    let ids = enrolled(world);
+    let members = || world.members.values().filter(|member| ids.contains(&member.id));
+    let top = members().max_by_key(|member| member.priority).map(|member| member.id);
+    members().map(|member| member.running.as_ref().map(|running| (member.id, running))).all(|of| {
         of.as_ref().is_some_and(|(id, running)| {
             let standing = running.node.standing();
             standing.leader == top
@@ -105,6 +115,7 @@ fn is_settled(world: &World) -> bool {
                 && running.applied.0 == world.reference_index
                 && running.node.view().commit == running.applied.0
                 && running.node.waiting() == 0
+                && running.node.view().membership.voters == ids
         })
     })
 }
@@ -116,9 +127,11 @@ fn wait(world: &mut World, what: &str, mut holds: impl FnMut(&World) -> bool) {
             let standings: Vec<_> = world
                 .members
                 .values()
-                .map(|member| member.running.as_ref().map(|running| (member.id, running.node.standing(), running.applied, running.node.waiting())))
+                .map(|member| {
+                    member.running.as_ref().map(|running| (member.id, running.node.standing(), running.applied, running.node.waiting(), running.node.view()))
+                })
                 .collect();
-            return world.breaks(format!("{what}: {standings:?}, all agree on {}", world.reference_index));
+            return world.breaks(format!("{what}: {standings:?}, all agree on {} and {:?}", world.reference_index, enrolled(world)));
         }
         world.run(20);
     }
@@ -207,6 +220,9 @@ fn whatever_goes_wrong_the_invariants_hold_and_it_settles() {
         ("moved sessions", counts.moved, 3_000),
         ("resumed pipelines", counts.resumed, 5_000),
         ("transfers", counts.transfers, 200),
+        ("changes of membership", counts.member_changes, 1_000),
+        ("members that joined", counts.joined, 300),
+        ("members that left", counts.left, 100),
         ("writes", counts.writes, 150_000),
         ("linearizable reads", counts.barriers, 40_000),
         ("local reads", counts.reads, 15_000),

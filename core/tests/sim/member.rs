@@ -5,6 +5,7 @@ use folkmoot::ids::SessionId;
 use folkmoot::log::replica::{Journal, MemberId, ReplicaOptions, is_replicated};
 use folkmoot::log::{SimulatedDisk, Store, StoreOptions};
 use folkmoot::machine::{FrozenMachine, Machine};
+use folkmoot::roster::Enrolled;
 use folkmoot::{ErrorKind, Result};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -95,6 +96,15 @@ pub struct Member {
     pub skew_ms: i64,
     pub steady_ms: u64,
     pub sessions: u64,
+    /// It was not there when the ensemble began.
+    pub joins: bool,
+    /// It takes part no more.
+    pub gone: bool,
+}
+
+/// Where a member is, in words: only that differs.
+pub fn enrolled(id: MemberId) -> Enrolled {
+    Enrolled { address: format!("host:{id}"), clients: String::new() }
 }
 
 fn store_options() -> StoreOptions {
@@ -114,6 +124,8 @@ impl Member {
             skew_ms: 0,
             steady_ms: u64::from(id) * 77_777,
             sessions: 0,
+            joins: false,
+            gone: false,
         }
     }
 
@@ -143,7 +155,7 @@ impl Member {
         let mut journal = journal.into_inner();
         if journal.id() == 0 {
             let ids: Vec<MemberId> = voters.iter().map(|voter| voter.id).collect();
-            let (founded, record) = Journal::found(self.id, &ids);
+            let (founded, record) = if self.joins { Journal::join(self.id) } else { Journal::found(self.id, &ids) };
             match store.append(&[record]) {
                 Ok(_) => journal = founded,
                 Err(error) if error.kind() == ErrorKind::DiskFull => return Ok(false),
@@ -165,7 +177,14 @@ impl Member {
             cache_bytes,
         };
         let incarnation = self.life * 1_000_000 + u64::from(self.id);
-        let node = Node::new(NodeOptions { incarnation, replica, voters: voters.to_vec(), secret: [self.id; 32] }, journal)?;
+        let founders = if self.joins { Vec::new() } else { voters.iter().map(|voter| (voter.id, enrolled(voter.id))).collect() };
+        let mut voters = voters.to_vec();
+        if self.joins {
+            voters.push(Voter { id: self.id, priority: self.priority });
+        }
+        let mut node = Node::new(NodeOptions { incarnation, replica, voters, founders, secret: [self.id; 32] }, journal)?;
+        node.enrolled(machine.roster());
+        self.gone = node.has_left();
         self.running = Some(Running {
             store,
             machine,

@@ -67,6 +67,9 @@ pub struct Counts {
     pub writes: u64,
     pub barriers: u64,
     pub reads: u64,
+    pub member_changes: u64,
+    pub joined: u64,
+    pub left: u64,
     pub steps: u64,
 }
 
@@ -74,7 +77,8 @@ impl Counts {
     pub fn add(&mut self, other: &Counts) {
         macro_rules! sum { ($($name:ident)*) => { $(self.$name += other.$name;)* } }
         sum!(leaders crashes crashes_that_lost one_way_cuts partitions resets overlaps pauses full_disks failed_syncs slow_disks skews blackouts
-            snapshots_installed snapshots_taken expired moved resumed transfers writes barriers reads steps);
+            snapshots_installed snapshots_taken expired moved resumed transfers writes barriers reads
+            member_changes joined left steps);
     }
 }
 
@@ -241,7 +245,7 @@ impl World {
     }
 
     pub fn start(&mut self, id: MemberId) {
-        if self.members[&id].running.is_some() {
+        if self.members[&id].running.is_some() || self.members[&id].gone {
             return;
         }
         let (voters, seed, cache_bytes) = (self.voters.clone(), self.seed, self.cache_bytes);
@@ -257,6 +261,10 @@ impl World {
             Err(error) => return self.breaks(format!("member {id} does not start: {error}")),
         }
         let life = member.life;
+        if member.gone {
+            member.running = None;
+            return;
+        }
         self.trace.number(u64::from(id) << 32 | life);
         for other in self.ids() {
             self.reset(id, other, false);
@@ -285,6 +293,21 @@ impl World {
                 client.end();
             }
         }
+    }
+
+    /// A member that is to join begins; whether it is let in is another matter.
+    pub fn newcomer(&mut self) -> MemberId {
+        let id = self.members.keys().last().unwrap() + 1;
+        let mut member = Member::new(id, 10 * id, self.chance.next());
+        member.joins = true;
+        self.members.insert(id, member);
+        for other in self.ids() {
+            self.links.insert((id, other), Link::default());
+            self.links.insert((other, id), Link::default());
+        }
+        let wait = self.chance.between(1, 400);
+        self.at(wait, Event::Restart(id));
+        id
     }
 
     // Links.
@@ -510,6 +533,11 @@ impl World {
             let delay = if self.chance.per_mille(20) { self.chance.between(5, 60) } else { self.chance.between(0, 2) };
             self.at(delay, Event::Jobs(id, life));
         }
+        if output.left {
+            self.members.get_mut(&id).unwrap().gone = true;
+            self.counts.left += 1;
+            return self.crash(id);
+        }
         if let Some(term) = leads {
             self.counts.leaders += 1;
             let check = self.invariants.election.leads(term, id);
@@ -591,6 +619,7 @@ impl World {
                 Job::Install(index, machine) => {
                     running.machine = *machine;
                     running.applied.0 = index;
+                    running.node.enrolled(running.machine.roster());
                     running.node.installed(index);
                     let check = self.invariants.matching.state(id, index, &running.machine);
                     self.check(check);
@@ -664,6 +693,7 @@ impl World {
             let last = running.applied.0;
             return self.breaks(format!("member {id} is given entry {index} after {last}"));
         }
+        let roster = running.machine.roster().version();
         for (own, entry) in delivery.entries {
             let applied = running.machine.apply(&entry);
             running.since_snapshot += 1;
@@ -683,6 +713,9 @@ impl World {
         }
         running.applied.0 = index;
         let (applied, number) = running.applied;
+        if running.machine.roster().version() != roster {
+            running.node.enrolled(running.machine.roster());
+        }
         running.node.applied(applied, number);
         if index.is_multiple_of(16) {
             let check = self.invariants.matching.state(id, index, &running.machine);
@@ -700,6 +733,8 @@ impl World {
             return self.breaks(format!("entry {} is applied and nobody has applied {}", delivery.index, self.reference_index + 1));
         }
         self.reference_index = delivery.index;
+        self.counts.member_changes += u64::from(delivery.membership.is_some());
+        let before = self.reference.roster().members().count();
         for (_, entry) in &delivery.entries {
             if let Entry::Lead { member, term, .. } = entry {
                 self.invariants.expiry.leader = Some((*member, *term));
@@ -721,6 +756,7 @@ impl World {
                 Err(what) => self.breaks(what),
             }
         }
+        self.counts.joined += self.reference.roster().members().count().saturating_sub(before.max(self.voters.len())) as u64;
         if delivery.index.is_multiple_of(16) {
             let check = self.invariants.matching.state(0, delivery.index, &self.reference);
             self.check(check);

@@ -11,6 +11,7 @@ use super::{Form, Malformed, Reader, Writer, multi_op, op, write_multi_header};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Zxid;
 use crate::request::{Acl, CreateMode, Event, EventKind, Identity, Reply, Request, SessionState, Stat, WatchMode};
+use crate::roster;
 
 /// xid of credentials.
 pub const XID_AUTH: i32 = -4;
@@ -31,7 +32,7 @@ pub fn fullest_form(request: &Request) -> Option<Form> {
             _ => None,
         })?),
         Request::Exists { .. } => Form::Exists,
-        Request::Get { .. } => Form::Data,
+        Request::Get { .. } | Request::Reconfig(_) => Form::Data,
         Request::Children { .. } => Form::NamesStat,
         Request::GetAcl { .. } => Form::Acl,
         Request::MultiRead(requests) => Form::MultiRead(inside(requests, |request| match request {
@@ -199,6 +200,12 @@ fn write_body(writer: &mut Writer<'_>, request: &Request, form: &Form) -> Option
             write_multi_header(writer, -1, true, -1);
         }
         Request::WhoAmI => {}
+        Request::Reconfig(change) => {
+            writer.string(&roster::list(&change.joining));
+            writer.string(&change.leaving.iter().map(u8::to_string).collect::<Vec<_>>().join(","));
+            writer.string(&change.members.as_deref().map(roster::list).unwrap_or_default());
+            writer.i64(change.from);
+        }
         Request::Refused(_) => return None,
     }
     Some(())

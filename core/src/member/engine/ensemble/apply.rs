@@ -111,8 +111,10 @@ impl Core {
         let (mut index, mut number) = *ensemble.applied.lock();
         let mut sessions = Vec::new();
         let mut answered = Vec::new();
+        let mut roster = None;
         let is_done = catch_unwind(AssertUnwindSafe(|| {
             let mut state = self.state.write();
+            let before = state.machine.roster().version();
             for delivery in deliveries {
                 for (own, entry) in delivery.entries {
                     let applied = state.machine.apply(&entry);
@@ -128,6 +130,7 @@ impl Core {
                 }
                 index = delivery.index;
             }
+            roster = Some(state.machine.roster()).filter(|roster| roster.version() != before).cloned();
             let next = state.machine.tree().next_due_ms();
             self.note_due(next);
         }));
@@ -138,7 +141,7 @@ impl Core {
             return ensemble.end(self, error);
         }
         *ensemble.applied.lock() = (index, number);
-        ensemble.inbox.put(Input::Applied { index, number, sessions });
+        ensemble.inbox.put(Input::Applied { index, number, sessions, roster });
         finish(answered);
     }
 
@@ -273,7 +276,8 @@ impl Core {
         let _ = self.passwords.set(self.state.read().machine.passwords());
         self.note_due(next);
         ensemble.applied.lock().0 = index;
-        ensemble.inbox.put(Input::Installed(index));
+        let roster = self.state.read().machine.roster().clone();
+        ensemble.inbox.put(Input::Installed(index, roster));
     }
 
     /// Sessions that lived in this process before it began anew are over.

@@ -29,6 +29,7 @@ use crate::log::replica::{MemberId, Role, is_append};
 use crate::log::{SnapshotDone, Store};
 use crate::machine::{Entry, FrozenMachine, Machine};
 use crate::member::links::Links;
+use crate::roster::Roster;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -51,8 +52,10 @@ enum Input {
         index: u64,
         number: u64,
         sessions: Vec<(SessionId, Option<u32>)>,
+        /// Who is to take part, if that has changed.
+        roster: Option<Roster>,
     },
-    Installed(u64),
+    Installed(u64, Roster),
     Grant(Vec<(SessionId, u32)>),
     Alive(Vec<SessionId>),
     /// The machine as of an index: for the disk, or for a member that needs it.

@@ -10,6 +10,7 @@ use crate::machine::{Entry, Machine};
 use crate::member::engine::Core;
 use crate::member::links::{LinkOptions, Links, Peers};
 use crate::member::target::Group;
+use crate::roster::Enrolled;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -69,9 +70,13 @@ pub(in crate::member::engine) fn recover_member(disk: Arc<dyn Disk>, path: &Path
                     format!("{}: there is data of one member alone: let it be the only one at first, and the others join it", path.display()),
                 ));
             }
-            let (founded, record) = Journal::found(group.id, &voters);
+            if !machine.is_new() && group.joins {
+                let what = "there is data of one member alone: who joins an ensemble brings none";
+                return Err(Error::new(ErrorKind::BadArguments, format!("{}: {what}", path.display())));
+            }
+            let (begun, record) = if group.joins { Journal::join(group.id) } else { Journal::found(group.id, &voters) };
             store.append(&[record])?;
-            journal = founded;
+            journal = begun;
         }
         id if id != group.id => {
             return Err(Error::new(ErrorKind::BadArguments, format!("{}: this is the directory of member {id}, not of {}", path.display(), group.id)));
@@ -112,10 +117,20 @@ impl Recovered {
         };
         let voters = group.peers.iter().map(|(id, _)| Voter { id: *id, priority: group.priority }).collect();
         let applied = self.journal.base_index();
-        let node = Node::new(NodeOptions { incarnation, replica, voters, secret }, self.journal)?;
+        let founders = if group.joins { Vec::new() } else { group.peers.iter().map(|(id, address)| (*id, enrolled(address))).collect() };
+        let mut node = Node::new(NodeOptions { incarnation, replica, voters, founders, secret }, self.journal)?;
+        // What the log tells goes before what the target says.
+        node.enrolled(self.machine.roster());
+        if node.has_left() {
+            return Err(Error::new(ErrorKind::Closed, format!("member {} has left its ensemble", group.id)));
+        }
         let ensemble = Arc::new(Ensemble::new(group.id, incarnation, node.view(), applied));
         Ok((self.machine, self.cut, ensemble, Parts { node, log: Log { store: self.store, installed: 0 }, group: group.clone() }))
     }
+}
+
+fn enrolled(address: &str) -> Enrolled {
+    Enrolled { address: address.to_owned(), clients: String::new() }
 }
 
 /// Starts links and threads.

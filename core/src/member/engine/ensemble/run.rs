@@ -80,7 +80,11 @@ impl Driver {
             }
             self.node.hold(self.ensemble.is_behind());
             let output = self.node.take_output()?;
+            let has_left = output.left;
             self.carry_out(&core, output);
+            if has_left {
+                return Err(Error::new(ErrorKind::Closed, "this member has left its ensemble"));
+            }
         }
     }
 
@@ -140,7 +144,10 @@ impl Driver {
                     self.ensemble.job(core, Job::Install(index, machine));
                 }
             }
-            Input::Applied { index, number, sessions } => {
+            Input::Applied { index, number, sessions, roster } => {
+                if let Some(roster) = roster {
+                    self.node.enrolled(&roster);
+                }
                 for (session, timeout_ms) in sessions {
                     match timeout_ms {
                         Some(timeout_ms) => self.node.opened(session, timeout_ms),
@@ -149,7 +156,10 @@ impl Driver {
                 }
                 self.node.applied(index, number);
             }
-            Input::Installed(index) => self.node.installed(index),
+            Input::Installed(index, roster) => {
+                self.node.enrolled(&roster);
+                self.node.installed(index);
+            }
             Input::Grant(sessions) => self.node.grant(sessions.into_iter()),
             Input::Alive(sessions) => sessions.into_iter().for_each(|session| self.node.touch(session)),
             Input::Frozen { index, frozen, offer: false } => {
@@ -195,6 +205,9 @@ impl Driver {
 
     fn carry_out(&mut self, core: &Arc<Core>, output: Output) {
         if let Some(links) = self.ensemble.links.get() {
+            if let Some(others) = output.others {
+                links.set_peers(others);
+            }
             for (to, message) in output.sends {
                 let _ = links.send(to, message.encode());
             }
