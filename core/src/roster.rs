@@ -8,7 +8,7 @@
 //!
 //! Not here: whose votes count right now (`log::replica`), and how members reach each other (`member::links`).
 
-use crate::config::{Address, Server};
+use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::Zxid;
 use crate::limits::{ADDRESS_BYTES_MAX, MEMBERS_VOTING_MAX};
@@ -191,8 +191,7 @@ pub fn parse(text: &str) -> Result<Vec<(u8, Enrolled)>> {
         if members.iter().any(|(other, _)| *other == server.id) {
             return bad(format!("member {} is named twice", server.id));
         }
-        let clients = server.client.as_ref().map(|at| Address { host: at.host.clone().or_else(|| Some("0.0.0.0".into())), port: at.port }.to_string());
-        members.push((server.id, Enrolled { address: server.peer(), clients: clients.unwrap_or_default() }));
+        members.push((server.id, Enrolled { address: server.peer(), clients: server.clients() }));
     }
     Ok(members)
 }

@@ -27,6 +27,7 @@ folkmoot serve [--data DIR | --memory] [--listen HOST:PORT] [--admin HOST:PORT] 
     --id N              which member of an ensemble this is; with server.N in a --config, what its file myid says
     --peer N=HOST:PORT  a member and where the others reach it, this one too; once for each
     --priority P        how much this member should lead, 0 (never) to 255; 1 if nothing is said
+    --join              the other peers are an ensemble already, which lets this member in
     --open-peers        members speak to each other without TLS where others can listen in
     Prints `ready HOST:PORT` once clients are answered.
 

@@ -33,6 +33,8 @@ pub(super) struct Part {
     peers: Vec<(u8, String)>,
     /// Without TLS even where others can listen in.
     open: bool,
+    /// The others are an ensemble that lets it in.
+    joins: bool,
 }
 
 /// A server that answers clients.
@@ -100,6 +102,9 @@ fn target(ground: &Ground, config: &ServeConfig) -> Result<String> {
             part.priority.iter().for_each(|priority| target.push_str(&format!("priority={priority}&")));
             if part.open {
                 target.push_str("peers=open&");
+            }
+            if part.joins {
+                target.push_str("join=yes&");
             }
             target
         }
@@ -197,6 +202,7 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
                 part.priority = Some(text.parse().map_err(|_| Failure::Usage(format!("--priority {text}: it is a number from 0 to 255")))?);
             }
             Long("open-peers") => part.open = true,
+            Long("join") => part.joins = true,
             Long("jaas") => users = Some(PathBuf::from(args.value()?)),
             argument => return Err(argument.unexpected().into()),
         }
@@ -224,7 +230,7 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
     }
     let directory = data.clone().or_else(|| config.data_dir.clone()).filter(|_| !memory);
     if part.peers.is_empty() && !config.servers.is_empty() && !memory {
-        part.peers = config.servers.iter().map(|server| (server.id, server.peer())).collect();
+        part.peers = config.servers.iter().map(|server| (server.id, told(server))).collect();
         let directory = directory.as_deref().ok_or_else(|| Failure::Usage("where is the tree kept? --data DIR".into()))?;
         id = id.map_or_else(|| myid(directory).map(Some), |id| Ok(Some(id)))?;
         let own = config.servers.iter().find(|server| Some(server.id) == id).and_then(|server| server.client.clone());
@@ -258,6 +264,12 @@ fn settle(mut args: lexopt::Parser, err: &mut dyn Write) -> std::result::Result<
 
 fn member(text: &str, option: &str) -> std::result::Result<u8, Failure> {
     text.parse().ok().filter(|id| *id > 0).ok_or_else(|| Failure::Usage(format!("{option} {text}: members are numbered from 1 to 255")))
+}
+
+/// A member as a target names it.
+fn told(server: &crate::config::Server) -> String {
+    let clients = server.clients();
+    if clients.is_empty() { server.peer() } else { format!("{};{clients}", server.peer()) }
 }
 
 fn peer(text: &str) -> std::result::Result<(u8, String), Failure> {
@@ -374,7 +386,7 @@ mod tests {
         std::fs::write(directory.path().join("myid"), "2\n").unwrap();
         let (ground, config) = settled(&["--config", zoo]).0.unwrap();
         assert_eq!(config.client.as_ref().unwrap().to_string(), "*:4");
-        assert_eq!(target(&ground, &config).unwrap(), format!("ensemble:{}?id=2&peer=1=a:1&peer=2=b:1", directory.path().display()));
+        assert_eq!(target(&ground, &config).unwrap(), format!("ensemble:{}?id=2&peer=1=a:1;0.0.0.0:3&peer=2=b:1;0.0.0.0:4", directory.path().display()));
     }
 
     #[test]

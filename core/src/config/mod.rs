@@ -101,6 +101,12 @@ impl Server {
         Ok(Server { id, host, port, client })
     }
 
+    /// Where clients reach it, in words; empty if that is not said.
+    pub fn clients(&self) -> String {
+        let everywhere = || Some("0.0.0.0".into());
+        self.client.as_ref().map_or_else(String::new, |at| Address { host: at.host.clone().or_else(everywhere), port: at.port }.to_string())
+    }
+
     /// Where the others reach it, in words.
     pub fn peer(&self) -> String {
         Address { host: Some(self.host.clone()), port: self.port }.to_string()

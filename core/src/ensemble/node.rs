@@ -783,7 +783,9 @@ impl Node {
         if !self.leads() || !self.replica.is_settled() {
             return;
         }
-        if let Some(deadlines) = &mut self.deadlines {
+        // Nobody is judged while the sentence cannot be proposed: it would fall on whoever is heard meanwhile.
+        let may_propose = self.batch.is_empty() && !self.held && self.replica.transferring().is_none();
+        if may_propose && let Some(deadlines) = &mut self.deadlines {
             for session in deadlines.expire(self.now_ms) {
                 // It ends when that is applied; should this member lose the lead first, another grants it a whole timeout.
                 if self.ending.insert(session) {

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MEMBERS_VOTING_MAX;
 use crate::log::replica::MemberId;
 use crate::member::links::LinkTls;
+use crate::roster::{Enrolled, check_address};
 use std::path::PathBuf;
 
 /// Where state lives.
@@ -21,8 +22,8 @@ pub(crate) struct Group {
     pub(crate) id: MemberId,
     /// How much it should lead.
     pub(crate) priority: u8,
-    /// All voters and where they listen for each other, itself too.
-    pub(crate) peers: Vec<(MemberId, String)>,
+    /// All voters and where they listen for each other (and for clients), itself too.
+    pub(crate) peers: Vec<(MemberId, Enrolled)>,
     /// Where it listens, if that is not the address the others know.
     pub(crate) bind: Option<String>,
     /// Members of ensembles with other names are refused.
@@ -70,7 +71,11 @@ impl Group {
                 if self.peers.iter().any(|(other, _)| *other == id) {
                     return Err(format!("peer {id} is there twice"));
                 }
-                self.peers.push((id, address.into()));
+                let (address, clients) = address.split_once(';').unwrap_or((address, ""));
+                for address in [address, clients].into_iter().filter(|address| !address.is_empty()) {
+                    check_address(address).map_err(|error| format!("peer is {value}: {}", error.context()))?;
+                }
+                self.peers.push((id, Enrolled { address: address.into(), clients: clients.into() }));
             }
             "bind" if value.contains(':') => self.bind = Some(value.into()),
             "bind" => return Err(format!("bind is {value}; it is host:port")),
@@ -197,12 +202,15 @@ mod tests {
         assert_eq!(Target::parse("file:/var/lib/x").unwrap().ground, Ground::Directory("/var/lib/x".into()));
         assert!(Target::parse("memory:?time=virtual").unwrap().virtual_time);
         assert_eq!(Target::parse("memory:?listen=[::1]:0&listen=localhost:2181").unwrap().listen, ["[::1]:0", "localhost:2181"]);
-        let Ground::Member(path, group) = Target::parse("ensemble:./d?id=2&peer=1=a:1&peer=2=b:2&priority=9&listen=b:2181").unwrap().ground else { panic!() };
+        let Ground::Member(path, group) = Target::parse("ensemble:./d?id=2&peer=1=a:1&peer=2=b:2;c:3&priority=9&listen=b:2181").unwrap().ground else {
+            panic!()
+        };
         assert_eq!((path, group.id, group.priority), ("./d".into(), 2, 9));
         assert!(group.warning().unwrap().contains("of 2 members 2"));
         let Ground::Member(_, three) = Target::parse("ensemble:./d?id=2&peer=1=a:1&peer=2=b:2&peer=3=c:3").unwrap().ground else { panic!() };
         assert_eq!(three.warning(), None);
-        assert_eq!(group.peers, [(1, "a:1".to_owned()), (2, "b:2".to_owned())]);
+        let at = |address: &str, clients: &str| Enrolled { address: address.into(), clients: clients.into() };
+        assert_eq!(group.peers, [(1, at("a:1", "")), (2, at("b:2", "c:3"))]);
         assert_eq!(Target::parse("memory:?admin=127.0.0.1:8080").unwrap().admin.as_deref(), Some("127.0.0.1:8080"));
     }
 
@@ -220,6 +228,9 @@ mod tests {
             ("ensemble:./d?id=0&peer=1=h:1", "255"),
             ("ensemble:./d?id=1&peer=1=h:1&peer=1=h:2", "twice"),
             ("ensemble:./d?id=1&peer=h:1", "N=host:port"),
+            ("ensemble:./d?id=1&peer=1=h:x", "host:port"),
+            ("ensemble:./d?id=1&peer=1=h:1&join=yes", "no other peer"),
+            ("ensemble:./d?id=1&peer=1=h:1&join=no", "join is no"),
             ("ensemble:./d?id=1&peer=1=h:1&priority=256", "256"),
             ("./d?id=1", "id"),
             ("./d?recover=maybe", "maybe"),

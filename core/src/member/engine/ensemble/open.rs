@@ -10,7 +10,6 @@ use crate::machine::{Entry, Machine};
 use crate::member::engine::Core;
 use crate::member::links::{LinkOptions, Links, Peers};
 use crate::member::target::Group;
-use crate::roster::Enrolled;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -117,7 +116,7 @@ impl Recovered {
         };
         let voters = group.peers.iter().map(|(id, _)| Voter { id: *id, priority: group.priority }).collect();
         let applied = self.journal.base_index();
-        let founders = if group.joins { Vec::new() } else { group.peers.iter().map(|(id, address)| (*id, enrolled(address))).collect() };
+        let founders = if group.joins { Vec::new() } else { group.peers.clone() };
         let mut node = Node::new(NodeOptions { incarnation, replica, voters, founders, secret }, self.journal)?;
         // What the log tells goes before what the target says.
         node.enrolled(self.machine.roster());
@@ -129,15 +128,11 @@ impl Recovered {
     }
 }
 
-fn enrolled(address: &str) -> Enrolled {
-    Enrolled { address: address.to_owned(), clients: String::new() }
-}
-
 /// Starts links and threads.
 pub(in crate::member::engine) fn start(core: &Arc<Core>, ensemble: &Arc<Ensemble>, parts: Parts) -> Result<()> {
     let Parts { node, log, group } = parts;
     let _ = ensemble.core.set(Arc::downgrade(core));
-    let own = group.peers.iter().find(|(id, _)| *id == group.id).map(|(_, address)| address.clone());
+    let own = group.peers.iter().find(|(id, _)| *id == group.id).map(|(_, member)| member.address.clone());
     let listen = group.bind.clone().or(own).ok_or_else(|| Error::new(ErrorKind::BadArguments, format!("no address of member {} itself is given", group.id)))?;
     let mut ensemble_id = [0; 16];
     ensemble_id.copy_from_slice(&Sha256::digest(group.name.as_bytes())[..16]);
@@ -146,7 +141,7 @@ pub(in crate::member::engine) fn start(core: &Arc<Core>, ensemble: &Arc<Ensemble
         incarnation: ensemble.incarnation,
         ensemble: ensemble_id,
         listen,
-        peers: group.peers.iter().filter(|(id, _)| *id != group.id).cloned().collect(),
+        peers: group.peers.iter().filter(|(id, _)| *id != group.id).map(|(id, member)| (*id, member.address.clone())).collect(),
         tls: group.tls.clone(),
         open: group.open,
     };
