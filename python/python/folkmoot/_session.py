@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Callable, Iterable, List, Literal, Optional, Sequence, Tuple, Type, TypeVar, Union, overload
 
 from . import _native, _threads
-from ._events import Deliver, Events, Watch
+from ._events import Deliver, Events, Waiting, Watch
 from ._native import Request, Stat
 from .errors import FolkmootError, InvalidStateError, RuntimeInconsistencyError, SessionExpiredError
 from .types import ACL, CreateMode, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number, _STATES
@@ -79,6 +79,8 @@ class Session(_native.Session):
         self._member = member
         self._owns_member = False
         self._delivered: set[Deliver] = set()
+        # One for all `events`: each that is asked for takes from the same queue.
+        self._own = Waiting(self._events())
 
     @property
     def member(self) -> Member:
@@ -93,7 +95,8 @@ class Session(_native.Session):
     def close(self) -> None:
         """Close the session: its ephemeral znodes go, in one transaction, before this returns.
 
-        The member that `folkmoot.open` made for it is closed with it.
+        The member that `folkmoot.open` made for it is closed with it. Closing it again, or after its
+        member, is no error.
         """
         try:
             self._close()
@@ -230,7 +233,7 @@ class Session(_native.Session):
 
     def events(self, timeout: Optional[float] = None) -> Events:
         """The events of watches set by reading and by `add_watch`, and news of the session."""
-        return Events(self._events(), timeout)
+        return Events(self._own, timeout)
 
     def watch(
         self,
@@ -365,8 +368,8 @@ def open(target: str) -> Session:
     member = Member(target)
     try:
         session = member.session()
+        session._owns_member = True
     except BaseException:
         member.close()
         raise
-    session._owns_member = True
     return session
