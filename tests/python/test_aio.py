@@ -151,6 +151,21 @@ def test_every_coroutine_that_waits_is_woken(target: str, ends: str) -> None:
     run(body())
 
 
+def test_who_waits_for_an_answer_when_the_member_closes_is_answered(target: str) -> None:
+    async def body() -> None:
+        member = await aio.Member.open(target)
+        session = await member.session()
+        writing = [asyncio.ensure_future(session.create(f"/n{number}")) for number in range(300)]
+        await asyncio.sleep(0)
+        await member.close()
+        answers = await asyncio.gather(*writing, return_exceptions=True)
+        assert {type(answer) for answer in answers} <= {str, folkmoot.ClosedError}
+        with pytest.raises(folkmoot.ClosedError):
+            await session.create("/late")
+
+    run(body())
+
+
 def test_a_callback_is_called_beside_a_coroutine_that_waits() -> None:
     told: "queue.Queue[folkmoot.Event]" = queue.Queue()
 

@@ -247,13 +247,14 @@ class Session(_native.Session):
         Iterate over what it returns, with ``for`` or ``async for``. With ``callback``, that is called
         instead for each event, in order, on the thread ``folkmoot-callbacks``, until the watch is closed.
         """
+        mailbox = None if callback is None else _threads.callbacks.mailbox()
         queue = self._watch(path, recursive)
         watch = Watch(queue, path, recursive, timeout)
-        if callback is not None:
+        if callback is not None and mailbox is not None:
             # The session keeps the queue: with a callback, nobody need keep the watch.
             deliver = Deliver(queue, callback, self._delivered)
             watch._release = deliver.end
-            queue.notify(_threads.callbacks.mailbox(), deliver)
+            queue.notify(mailbox, deliver)
         return watch
 
 

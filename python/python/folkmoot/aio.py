@@ -43,9 +43,10 @@ class Opening(Generic[_T]):
         return self._open().__await__()
 
     async def _open(self) -> _T:
-        # On a thread of its own: the loop may be closed before it is open.
+        # On a thread of its own: the loop may be closed before it is open, and a program that has given up is
+        # not kept from ending.
         opened: "concurrent.futures.Future[Any]" = concurrent.futures.Future()
-        threading.Thread(target=_open_into, args=(opened, self._work), name="folkmoot-opening").start()
+        threading.Thread(target=_open_into, args=(opened, self._work), name="folkmoot-opening", daemon=True).start()
         try:
             return self._wrap(await asyncio.wrap_future(opened))
         except asyncio.CancelledError:
