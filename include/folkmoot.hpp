@@ -87,10 +87,11 @@ namespace detail {
 inline Failure failure(folkmoot_status status) { return Failure{status, folkmoot_last_error()}; }
 
 #ifndef FOLKMOOT_NO_EXCEPTIONS
-#define FOLKMOOT_FAIL(status) throw ::folkmoot::Error(status, folkmoot_last_error())
+#define FOLKMOOT_REFUSE(status, text) throw ::folkmoot::Error(status, text)
 #else
-#define FOLKMOOT_FAIL(status) return ::folkmoot::detail::failure(status)
+#define FOLKMOOT_REFUSE(status, text) return ::folkmoot::Failure{status, text}
 #endif
+#define FOLKMOOT_FAIL(status) FOLKMOOT_REFUSE(status, folkmoot_last_error())
 #define FOLKMOOT_TRY(call)                                                                         \
     do {                                                                                           \
         const folkmoot_status status_ = (call);                                                    \
@@ -450,6 +451,7 @@ public:
         return started(done, [&](void *c) { return folkmoot_session_sync_async(handle_.get(), path.c_str(), detail::folkmoot_hpp_complete, c); });
     }
     Result<void> commit_async(const Multi &multi, Completion done) {
+        if (multi.failure().status != FOLKMOOT_OK) FOLKMOOT_REFUSE(multi.failure().status, multi.failure().text);
         return started(done, [&](void *c) { return folkmoot_multi_commit_async(multi.handle(), handle_.get(), detail::folkmoot_hpp_complete, c); });
     }
     Result<void> get_acl_async(const std::string &path, Completion done) {
@@ -533,13 +535,7 @@ public:
 
 private:
     template <class Call> Result<std::vector<Outcome>> answered(const Multi &multi, Call call) {
-        if (multi.failure().status != FOLKMOOT_OK) {
-#ifndef FOLKMOOT_NO_EXCEPTIONS
-            throw Error(multi.failure().status, multi.failure().text);
-#else
-            return multi.failure();
-#endif
-        }
+        if (multi.failure().status != FOLKMOOT_OK) FOLKMOOT_REFUSE(multi.failure().status, multi.failure().text);
         folkmoot_results *results = nullptr;
         const folkmoot_status status = call(multi.handle(), handle_.get(), &results);
         detail::Handle<folkmoot_results, folkmoot_results_free> owned(results);
@@ -549,6 +545,7 @@ private:
         return out;
     }
     template <class Start> Result<void> started(Completion &done, Start start) {
+        if (!done) FOLKMOOT_REFUSE(FOLKMOOT_BAD_ARGUMENTS, "done is empty");
         std::unique_ptr<Completion> context(new Completion(std::move(done)));
         FOLKMOOT_TRY(start(context.get()));
         context.release();
@@ -700,6 +697,7 @@ public:
         return std::string(out ? out : "");
     }
     Result<std::vector<std::string>> locate_n(const std::string &key, size_t max) const {
+        if (max > size()) max = size();
         std::vector<const char *> names(max);
         size_t count = 0;
         FOLKMOOT_TRY(folkmoot_ring_locate_n(handle_.get(), key.data(), key.size(), max, names.data(), &count));
@@ -923,6 +921,7 @@ private:
 } // namespace folkmoot
 
 #undef FOLKMOOT_FAIL
+#undef FOLKMOOT_REFUSE
 #undef FOLKMOOT_TRY
 #undef FOLKMOOT_DONE
 #endif

@@ -54,6 +54,29 @@ fn hold(session: &Session) -> mpsc::Sender<()> {
     release
 }
 
+/// Whoever waits for the next event would wait for ever.
+#[test]
+fn the_end_of_a_member_ends_the_queues_of_sessions_that_a_failed_disk_keeps_open() {
+    for closes in [true, false] {
+        let disk = SimulatedDisk::new(1);
+        let member = open(&disk);
+        let session = auto(&member);
+        let watch = session.watch("/", WatchMode::Persistent).expect("a watch");
+        let queues = [session.events(), watch.events().clone()];
+        disk.fail_sync(0);
+        assert_eq!(kind(session.set_blocking("/", b"x", -1)), Some(ErrorKind::OutcomeUnknown));
+        if closes {
+            member.close().expect("closed");
+        } else {
+            drop((session, member));
+        }
+        for events in queues {
+            assert_eq!(events.try_next().map(|event| event.state), Some(SessionState::Closed));
+            assert!(events.is_finished());
+        }
+    }
+}
+
 #[test]
 fn what_became_of_a_write_can_be_asked_after_the_disk_has_failed_under_it() {
     let (mut done, mut never) = (0, 0);

@@ -3,7 +3,8 @@
 //! What always holds: each completion is called exactly once, at the latest in
 //! `folkmoot_session_free`; completions of one session run one at a time in the order in which the
 //! operations ended; an event that came before an operation ended is told before its completion; no
-//! lock is held while a callback runs, so it may call anything.
+//! lock is held while a callback runs, so it may call anything, and fork: in the child nothing more is
+//! told, and no lock of the parent's is touched.
 //!
 //! Not here: doing the operation (`folkmoot`).
 
@@ -98,8 +99,11 @@ impl Dispatcher {
     fn start(self: Arc<Self>) -> Result<JoinHandle<()>> {
         let thread = folkmoot_sys::spawn("fm-callback", move || {
             loop {
-                if self.deliver_one() {
-                    continue;
+                match self.deliver_one(None) {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    // This is the only thread of a child that a callback forked.
+                    Err(_) => return,
                 }
                 let mut state = self.state.lock();
                 if state.stopped {
@@ -200,20 +204,24 @@ impl Dispatcher {
         }
     }
 
-    /// Runs one callback, if one waits.
-    fn deliver_one(&self) -> bool {
+    /// Runs one callback, if one waits and another thread's has returned by the deadline. Fails if this is a child now.
+    fn deliver_one(&self, deadline: Option<Instant>) -> Result<bool> {
         let mut state = self.state.lock();
         // One at a time: another thread's callback has to return first.
         while state.delivering > self.depth() && !state.stopped {
-            self.changed.wait(&mut state);
+            match deadline {
+                None => self.changed.wait(&mut state),
+                Some(deadline) if self.changed.wait_until(&mut state, deadline).timed_out() => return Ok(false),
+                Some(_) => {}
+            }
         }
         if state.stopped {
-            return false;
+            return Ok(false);
         }
         let event = state.on_event.and_then(|on_event| self.events.try_next().map(|event| (on_event, event)));
         let ended = if event.is_none() { state.ended.pop_front() } else { None };
         if event.is_none() && ended.is_none() {
-            return false;
+            return Ok(false);
         }
         state.delivering += 1;
         drop(state);
@@ -227,9 +235,10 @@ impl Dispatcher {
             complete(ended);
         }
         INSIDE.with(|inside| inside.borrow_mut().pop());
+        not_forked(self.generation)?;
         self.state.lock().delivering -= 1;
         self.changed.notify_all();
-        true
+        Ok(true)
     }
 
     /// How many callbacks of this dispatcher this thread is in.
@@ -243,7 +252,7 @@ impl Dispatcher {
             return Err(Error::new(ErrorKind::InvalidState, "this session's callbacks run on its own thread: dispatch_thread is set"));
         }
         let mut count = 0;
-        while (max == 0 || count < max) && self.deliver_one() {
+        while (max == 0 || count < max) && self.deliver_one(None)? {
             count += 1;
         }
         self.settle();
@@ -256,23 +265,25 @@ impl Dispatcher {
             return Err(Error::new(ErrorKind::WouldDeadlock, "draining from inside a callback of the same session: it is itself what is waited for"));
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         loop {
-            while !self.has_thread && self.deliver_one() {}
+            while !self.has_thread && self.deliver_one(deadline)? && !is_over() {}
             let mut state = self.state.lock();
             if state.under_way.is_empty() && state.ended.is_empty() && state.delivering == 0 {
                 drop(state);
                 self.settle();
                 return Ok(());
             }
+            if is_over() {
+                let left = state.under_way.len() + state.ended.len() + state.delivering;
+                return Err(Error::new(ErrorKind::OperationTimeout, format!("{left} operations are still under way or not told")));
+            }
             if !self.has_thread && self.waits(&state) {
                 continue;
             }
             match deadline {
                 None => self.changed.wait(&mut state),
-                Some(deadline) if self.changed.wait_until(&mut state, deadline).timed_out() => {
-                    return Err(Error::new(ErrorKind::OperationTimeout, format!("{} operations are still under way", state.under_way.len())));
-                }
-                Some(_) => {}
+                Some(deadline) => drop(self.changed.wait_until(&mut state, deadline)),
             }
         }
     }
@@ -290,11 +301,15 @@ impl Dispatcher {
         let ended = std::mem::take(&mut state.ended);
         let under_way = std::mem::take(&mut state.under_way);
         drop(state);
-        ended.into_iter().for_each(complete);
         let mut under_way = under_way.into_iter().collect::<Vec<_>>();
         under_way.sort_by_key(|(id, _)| *id);
-        for (_, done) in under_way {
-            complete((done, Err(Error::new(ErrorKind::Closed, "the session was freed before the operation ended"))));
+        let freed = || Error::new(ErrorKind::Closed, "the session was freed before the operation ended");
+        for one in ended.into_iter().chain(under_way.into_iter().map(|(_, done)| (done, Err(freed())))) {
+            complete(one);
+            if not_forked(self.generation).is_err() {
+                // The thread is the parent's: not ours to join or to let go.
+                return std::mem::forget(thread);
+            }
         }
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
             let _ = thread.join();

@@ -6,7 +6,7 @@
 //!
 //! Not here: the queue and its bound (`folkmoot::lines`).
 
-use crate::guard::{c_text, enter};
+use crate::guard::{c_text, enter, not_forked};
 use crate::types::folkmoot_status;
 use folkmoot::lines::{Line, Lines};
 use folkmoot::{Error, ErrorKind};
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn folkmoot_set_log_callback(min_level: i32, callback: fol
             Some(callback) => {
                 // The thread first: lines then wait for it, and what fails changes nothing.
                 let (lines, stopped) = (Lines::unheard(min_level), Arc::new(AtomicBool::new(false)));
-                let (taken, told_to_stop) = (lines.clone(), stopped.clone());
+                let (taken, told_to_stop, generation) = (lines.clone(), stopped.clone(), folkmoot_sys::generation());
                 let work = move || {
                     let context = context;
                     loop {
@@ -83,6 +83,10 @@ pub unsafe extern "C" fn folkmoot_set_log_callback(min_level: i32, callback: fol
                             }
                             // SAFETY: the conventions: callback and context are good until replaced.
                             unsafe { context.tell(callback, &line) };
+                            // In a child that the callback forked this is the only thread, and the lines are the parent's.
+                            if not_forked(generation).is_err() {
+                                return;
+                            }
                         }
                     }
                 };

@@ -8,7 +8,7 @@ pub(crate) struct Signal {
     read: i32,
     write: i32,
     generation: u64,
-    _closed_in_child: [Option<ClosedInChild>; 2],
+    closed_in_child: [Option<ClosedInChild>; 2],
 }
 
 impl Signal {
@@ -37,7 +37,7 @@ impl Signal {
             return Err(Error::new(ErrorKind::LimitExceeded, format!("a descriptor: {}", std::io::Error::last_os_error())));
         }
         let other = if write == read { None } else { ClosedInChild::new(write) };
-        Ok(Signal { read, write, generation: folkmoot_sys::generation(), _closed_in_child: [ClosedInChild::new(read), other] })
+        Ok(Signal { read, write, generation: folkmoot_sys::generation(), closed_in_child: [ClosedInChild::new(read), other] })
     }
 
     pub(crate) fn fd(&self) -> i32 {
@@ -61,6 +61,8 @@ impl Signal {
 
 impl Drop for Signal {
     fn drop(&mut self) {
+        // First: once it is closed, its number may be another descriptor's, which a child is to keep.
+        self.closed_in_child = [None, None];
         if self.generation == folkmoot_sys::generation() {
             // SAFETY: ours, and closed once; in a child the fork handler has closed it.
             unsafe {

@@ -270,8 +270,9 @@ impl LastVote {
     }
     /// The ballot of this voter for `candidate` in `term`. The same vote again gives the same ballot.
     fn vote<'py>(&self, py: Python<'py>, term: u64, candidate: u64) -> PyResult<Bound<'py, PyAny>> {
-        let vote = self.0.lock().unwrap_or_else(PoisonError::into_inner).vote(Term(term), VoterId(candidate)).map_err(|error| failed(py, error))?;
-        ballot(py, &vote)
+        // Unlocked by the end of this line: an error is made by Python, where other threads run.
+        let vote = self.0.lock().unwrap_or_else(PoisonError::into_inner).vote(Term(term), VoterId(candidate));
+        ballot(py, &vote.map_err(|error| failed(py, error))?)
     }
     /// The last vote; None before the first.
     #[getter]

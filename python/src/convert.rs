@@ -124,10 +124,11 @@ pub(crate) fn event<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, 
 }
 
 /// Runs `work` on a thread of its own while this one waits without the GIL and heeds Ctrl-C.
-/// Interrupted, it leaves the work to finish by itself.
+/// Interrupted, it leaves the work to finish by itself, and what that gives, which nobody has asked for
+/// any more, to be closed on a thread that nobody waits for.
 pub(crate) fn interruptible<T: Send + 'static>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> PyResult<T> {
     let (send, receive) = channel();
-    std::thread::Builder::new().name("folkmoot-wait".into()).spawn(move || drop(send.send(work())))?;
+    folkmoot_sys::spawn("folkmoot-wait", move || drop(send.send(work())))?;
     // The receiver is Send but not Sync: it goes into the wait and comes back.
     let mut receive = receive;
     loop {
@@ -135,7 +136,12 @@ pub(crate) fn interruptible<T: Send + 'static>(py: Python<'_>, work: impl FnOnce
         receive = back;
         match result {
             Ok(result) => return result.map_err(|error| raised(py, &error, None)),
-            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(interrupt) = py.check_signals() {
+                    let _ = folkmoot_sys::spawn("folkmoot-close", move || drop(receive.recv()));
+                    return Err(interrupt);
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => return Err(raised(py, &ErrorKind::Panic.into(), None)),
         }
     }

@@ -1,13 +1,26 @@
 //! EventQueue: a queue of notifications, of a session or of a watch.
+//!
+//! What always holds: in a child of the process that made it a queue answers `Forked`, and touches no
+//! lock that a thread may hold that is not there; no Python reference is dropped while a lock is held.
 
 use crate::SLICE;
-use crate::convert;
-use crate::mailbox::{Mailbox, Note, Slot};
+use crate::convert::{self, raised};
+use crate::mailbox::{Mailbox, Receiver, Slot};
 use folkmoot::{Events, Watch};
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Who is told that there is something to take.
+#[derive(Default)]
+struct Told(Mutex<Vec<(Slot, Receiver)>>);
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Slot, Receiver)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A queue of notifications. Each goes to one taker.
 #[pyclass(module = "folkmoot._native", frozen)]
@@ -16,15 +29,20 @@ pub(crate) struct EventQueue {
     /// What keeps the watch registered, if this is the queue of one.
     watch: Mutex<Option<Watch>>,
     closed: AtomicBool,
-    notified: Mutex<Option<(Slot, Arc<Py<PyAny>>)>>,
+    told: Arc<Told>,
 }
 
 impl EventQueue {
     pub(crate) fn of(events: Events, watch: Option<Watch>) -> Self {
-        Self { events, watch: Mutex::new(watch), closed: AtomicBool::new(false), notified: Mutex::new(None) }
+        Self { events, watch: Mutex::new(watch), closed: AtomicBool::new(false), told: Arc::default() }
     }
+
     fn over(&self) -> bool {
         self.closed.load(Ordering::Acquire) || self.events.is_finished()
+    }
+
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.events.check().map_err(|error| raised(py, &error, None))
     }
 }
 
@@ -54,6 +72,7 @@ impl EventQueue {
 
     /// The next notification, if one waits.
     fn try_next<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.check(py)?;
         if self.closed.load(Ordering::Acquire) {
             return Ok(None);
         }
@@ -62,30 +81,36 @@ impl EventQueue {
 
     /// Whether no more will come.
     #[getter]
-    fn finished(&self) -> bool {
-        self.over()
+    fn finished(&self, py: Python<'_>) -> PyResult<bool> {
+        self.check(py)?;
+        Ok(self.over())
     }
 
     /// Puts a note for `receiver` into `mailbox` whenever there is something to take, and once now
-    /// if there is. The last one set counts.
-    fn notify(&self, mailbox: &Mailbox, receiver: Py<PyAny>) {
-        let (slot, receiver) = (mailbox.0.clone(), Arc::new(receiver));
-        *self.notified.lock().unwrap_or_else(PoisonError::into_inner) = Some((slot.clone(), receiver.clone()));
-        self.events.on_ready(move || slot.put(Note { receiver: receiver.clone(), answer: None }));
+    /// if there is.
+    fn notify(&self, py: Python<'_>, mailbox: &Mailbox, receiver: Py<PyAny>) -> PyResult<()> {
+        self.check(py)?;
+        self.told.lock().push((mailbox.0.clone(), Arc::new(receiver)));
+        let told = self.told.clone();
+        self.events.on_ready(move || told.lock().iter().for_each(|(slot, receiver)| slot.tell(receiver.clone())));
+        Ok(())
     }
 
     /// Takes the watch away, and tells who waits, one last time.
-    fn close(&self) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.check(py)?;
         self.closed.store(true, Ordering::Release);
-        drop(self.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // Queue, closure and receiver would keep each other.
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(watch);
+        // Queue, closure and receivers would keep each other.
         self.events.on_ready(|| {});
-        if let Some((slot, receiver)) = self.notified.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            slot.put(Note { receiver, answer: None });
-        }
+        let told = std::mem::take(&mut *self.told.lock());
+        told.into_iter().for_each(|(slot, receiver)| slot.tell(receiver));
+        Ok(())
     }
 
-    fn __len__(&self) -> usize {
-        self.events.len()
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.check(py)?;
+        Ok(self.events.len())
     }
 }

@@ -6,7 +6,7 @@
 use crate::SLICE;
 use crate::convert::{self, interruptible, path_of, raised};
 use crate::events::EventQueue;
-use crate::mailbox::{Mailbox, Note, Slot};
+use crate::mailbox::{Mailbox, Slot};
 use crate::member::Member;
 use crate::request::{Request, data, watch_mode};
 use crate::stat::Stat;
@@ -44,12 +44,12 @@ fn answers_at_once(request: &Core) -> bool {
     )
 }
 
-/// An answer to come. It says `Closed` if it is dropped unsent, so that no one waits for ever.
+/// An answer to come, to who expects it by this number. It says `Closed` if it is dropped unsent, so that no one waits for ever.
 struct Letter {
     slot: Slot,
     under_way: Arc<AtomicUsize>,
     path: Option<String>,
-    receiver: Option<Arc<Py<PyAny>>>,
+    number: Option<u64>,
 }
 
 impl Letter {
@@ -57,9 +57,9 @@ impl Letter {
         self.post(result);
     }
     fn post(&mut self, result: Result<Reply>) {
-        if let Some(receiver) = self.receiver.take() {
+        if let Some(number) = self.number.take() {
             self.under_way.fetch_sub(1, Ordering::AcqRel);
-            self.slot.put(Note { receiver, answer: Some((result, self.path.take())) });
+            self.slot.answer(number, (result, self.path.take()));
         }
     }
 }
@@ -230,20 +230,20 @@ impl Session {
     }
 
     /// Any request; its answer goes into `mailbox`, for `receiver`.
-    fn _submit(&self, request: &Request, mailbox: &Mailbox, receiver: Py<PyAny>) {
+    fn _submit(&self, py: Python<'_>, request: &Request, mailbox: &Mailbox, receiver: Py<PyAny>) -> PyResult<()> {
+        let path = path_of(&request.0);
+        let number = mailbox.0.expect(Arc::new(receiver)).map_err(|error| raised(py, &error, path))?;
         self.under_way.fetch_add(1, Ordering::AcqRel);
-        let letter = Letter {
-            slot: mailbox.0.clone(),
-            under_way: self.under_way.clone(),
-            path: path_of(&request.0).map(str::to_owned),
-            receiver: Some(Arc::new(receiver)),
-        };
+        let letter = Letter { slot: mailbox.0.clone(), under_way: self.under_way.clone(), path: path.map(str::to_owned), number: Some(number) };
         self.inner.submit(request.0.clone(), Box::new(move |result| letter.send(result)));
+        Ok(())
     }
 
     /// The queue of the session's own events.
-    fn _events(&self) -> EventQueue {
-        EventQueue::of(self.inner.events(), None)
+    fn _events(&self, py: Python<'_>) -> PyResult<EventQueue> {
+        let events = self.inner.events();
+        events.check().map_err(|error| raised(py, &error, None))?;
+        Ok(EventQueue::of(events, None))
     }
 
     /// A watch with a queue of its own.
@@ -252,8 +252,12 @@ impl Session {
         Ok(EventQueue::of(watch.events().clone(), Some(watch)))
     }
 
+    /// Closes the session. One whose member was closed is closed: no error.
     fn _close(&self, py: Python<'_>) -> PyResult<()> {
         let inner = self.inner.clone();
-        interruptible(py, move || inner.close_blocking())
+        interruptible(py, move || match inner.close_blocking() {
+            Err(error) if error.kind() == ErrorKind::Closed => Ok(()),
+            result => result,
+        })
     }
 }

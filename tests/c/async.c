@@ -1,5 +1,10 @@
 /* Completions: on the caller's thread, on the library's, from within each other, at the end. */
+#if !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "check.h"
+#include <pthread.h>
+#include <unistd.h>
 
 static int seen[16];
 static int seen_count;
@@ -88,6 +93,21 @@ static void frees(void *context, const folkmoot_result *result) {
     seen[seen_count++] = *(int *)context;
 }
 
+/* Says that it is told, and returns when it is let go. */
+static void lingers(void *context, const folkmoot_result *result) {
+    int *ends = (int *)context;
+    char byte;
+    (void)result;
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK(read(ends[2], &byte, 1) == 1);
+}
+
+static void *dispatches(void *context) {
+    (void)context;
+    OK(folkmoot_session_dispatch(session, 1, NULL));
+    return NULL;
+}
+
 static void any_end(void *context, const folkmoot_result *result) {
     (void)result;
     ++*(int *)context;
@@ -133,6 +153,21 @@ static void others(void) {
     EXPECT(FOLKMOOT_OPERATION_TIMEOUT, folkmoot_events_next(session, &event, 0));
 }
 
+/* Draining waits no longer than it is told to, also while another thread is in a callback. */
+static void drained_beside_another(void) {
+    int ends[4];
+    char byte;
+    pthread_t other;
+    CHECK(pipe(ends) == 0 && pipe(ends + 2) == 0);
+    OK(folkmoot_session_sync_async(session, "/", lingers, ends));
+    CHECK(pthread_create(&other, NULL, dispatches, NULL) == 0);
+    CHECK(read(ends[0], &byte, 1) == 1);
+    EXPECT(FOLKMOOT_OPERATION_TIMEOUT, folkmoot_session_drain(session, 10));
+    CHECK(write(ends[3], "x", 1) == 1);
+    CHECK(pthread_join(other, NULL) == 0);
+    OK(folkmoot_session_drain(session, -1));
+}
+
 int main(void) {
     static int n[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     folkmoot_multi *multi;
@@ -171,6 +206,7 @@ int main(void) {
     CHECK(count == 0);
 
     others();
+    drained_beside_another();
 
     /* The same on a thread of the library's. */
     OK(folkmoot_session_member(session, &member));

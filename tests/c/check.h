@@ -27,4 +27,16 @@
     } while (0)
 
 #define OK(call) EXPECT(FOLKMOOT_OK, call)
+
+#ifdef SIGALRM
+/* In a child that a thread of the library's has forked: one that hangs is killed, though all signals are blocked there. */
+#define KILLED_IF_IT_HANGS()                                                                              \
+    do {                                                                                                  \
+        sigset_t alarm_;                                                                                  \
+        sigemptyset(&alarm_);                                                                             \
+        sigaddset(&alarm_, SIGALRM);                                                                      \
+        sigprocmask(SIG_UNBLOCK, &alarm_, NULL);                                                          \
+        alarm(20);                                                                                        \
+    } while (0)
+#endif
 #endif

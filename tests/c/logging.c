@@ -1,9 +1,10 @@
-/* What the library says reaches the host's callback: here, that the end of a log was cut.
+/* What the library says reaches the host's callback: here, that the end of a log was cut. A child forked inside it hears nothing.
  *   logging DIRECTORY
  */
 #if !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE
 #endif
+#include <signal.h>
 #include "check.h"
 #include <dirent.h>
 #include <sys/types.h>
@@ -28,6 +29,23 @@ static void tell(void *context, int32_t level, const char *target, const char *t
         /* Any function may be called here. */
         OK(folkmoot_open("memory:", &own));
         folkmoot_session_free(own);
+    }
+}
+
+static void tell_forking(void *context, int32_t level, const char *target, const char *text) {
+    pid_t *child = (pid_t *)context;
+    (void)level;
+    (void)target;
+    (void)text;
+    if (*child == 0) {
+        *child = fork();
+        CHECK(*child >= 0);
+        if (*child == 0) {
+            *child = -1; /* a second line would be told to the parent's callback in the child */
+            KILLED_IF_IT_HANGS();
+        }
+    } else if (*child == -1) {
+        _exit(7);
     }
 }
 
@@ -91,16 +109,19 @@ static void tear(const char *directory) {
 }
 
 int main(int argc, char **argv) {
-    char first[900], second[900], byte;
+    char first[900], second[900], third[900], byte;
     folkmoot_session *s;
     struct told told;
-    int ends[2];
+    int ends[2], status = -1;
+    pid_t child = 0;
 
     CHECK(argc == 2);
     sprintf(first, "%s/first", argv[1]);
     sprintf(second, "%s/second", argv[1]);
     tear(first);
     tear(second);
+    sprintf(third, "%s/third", argv[1]);
+    tear(third);
     memset(&told, 0, sizeof told);
     OK(folkmoot_set_log_callback(FOLKMOOT_LOG_ERROR, tell, &told));
     OK(folkmoot_set_log_callback(FOLKMOOT_LOG_WARNING, tell, &told));
@@ -117,5 +138,12 @@ int main(int argc, char **argv) {
     folkmoot_session_free(s);
     CHECK(read(ends[0], &byte, 1) == 1);
     OK(folkmoot_set_log_callback(0, NULL, NULL));
+
+    /* In the child the telling thread is the only one: it ends, and the child with it. */
+    OK(folkmoot_set_log_callback(FOLKMOOT_LOG_WARNING, tell_forking, &child));
+    OK(folkmoot_open(third, &s));
+    folkmoot_session_free(s);
+    OK(folkmoot_set_log_callback(0, NULL, NULL));
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     return 0;
 }

@@ -41,6 +41,19 @@ int main() {
     session.exists_async("/nope", false, [&](const folkmoot::Outcome &outcome) { done += outcome.status == FOLKMOOT_NO_NODE; });
     session.drain();
     CHECK(done == 2);
+    try {
+        session.sync_async("/", folkmoot::Completion());
+        CHECK(!"thrown");
+    } catch (const folkmoot::Error &error) {
+        CHECK(error.status() == FOLKMOOT_BAD_ARGUMENTS);
+    }
+    try {
+        session.commit_async(folkmoot::Multi().create("/not-added", "", 99).remove("/a"), [&](const folkmoot::Outcome &) { CHECK(!"committed"); });
+        CHECK(!"thrown");
+    } catch (const folkmoot::Error &error) {
+        CHECK(error.status() == FOLKMOOT_BAD_ARGUMENTS);
+    }
+    session.drain();
 
     session.add_auth("digest", "u:p");
     session.get_acl_async("/a", [&](const folkmoot::Outcome &outcome) { done += outcome.acl.at(0).id == "anyone"; });
@@ -70,7 +83,7 @@ int main() {
     folkmoot::Ring ring = folkmoot::Ring::make().with_all({"a", "b", "c"});
     folkmoot::Ring more = ring.with("d");
     CHECK(ring.size() == 3 && more.size() == 4 && !ring.diff(more).empty());
-    CHECK(more.locate_n("key", 2).at(0) == more.locate("key"));
+    CHECK(more.locate_n("key", 2).at(0) == more.locate("key") && more.locate_n("key", SIZE_MAX).size() == 4);
     folkmoot::Tally tally = folkmoot::Tally::make({{1, 10}, {2, 20}, {3, 0}}, 1);
     CHECK(tally.choose({1, 2, 3}) == 2 && tally.cast(1, 1, 2).outcome == FOLKMOOT_UNDECIDED);
     CHECK(tally.cast(1, 3, 2).elected == 2 && tally.outcome().outcome == FOLKMOOT_ELECTED && tally.votes(2) == 2);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pathlib
+import queue
 import threading
 from typing import Any, Coroutine
 
@@ -125,6 +126,86 @@ def test_events_are_awaited(target: str) -> None:
             assert event is not None and event.path == "/a"
 
     run(body())
+
+
+@pytest.mark.parametrize("ends", ["session", "member"])
+def test_every_coroutine_that_waits_is_woken(target: str, ends: str) -> None:
+    async def body() -> None:
+        async with aio.Member.open(target) as member:
+            session = await member.session()
+            one, two, watch = session.events(), session.events(), session.watch("/a")
+            waiting = [asyncio.ensure_future(events.next_async()) for events in (one, one, two, two)]
+            await asyncio.sleep(0)  # all of them wait now
+            for _ in waiting:
+                await session.exists("/b", watch=True)
+                await (session.delete("/b") if await session.exists("/b") else session.create("/b"))
+            assert [event is not None and event.path for event in await asyncio.gather(*waiting)] == ["/b"] * 4
+
+            waiting = [asyncio.ensure_future(events.next_async()) for events in (one, one, two, two, watch, watch)]
+            await asyncio.sleep(0)
+            await (session.close() if ends == "session" else member.close())
+            ended = await asyncio.gather(*waiting)
+            # One of each queue is told why, the others that it is over.
+            assert [event.kind for event in ended if event is not None] == [EventKind.SESSION] * 2
+
+    run(body())
+
+
+def test_who_waits_for_an_answer_when_the_member_closes_is_answered(target: str) -> None:
+    async def body() -> None:
+        member = await aio.Member.open(target)
+        session = await member.session()
+        writing = [asyncio.ensure_future(session.create(f"/n{number}")) for number in range(300)]
+        await asyncio.sleep(0)
+        await member.close()
+        answers = await asyncio.gather(*writing, return_exceptions=True)
+        assert {type(answer) for answer in answers} <= {str, folkmoot.ClosedError}
+        with pytest.raises(folkmoot.ClosedError):
+            await session.create("/late")
+
+    run(body())
+
+
+def test_a_callback_is_called_beside_a_coroutine_that_waits() -> None:
+    told: "queue.Queue[folkmoot.Event]" = queue.Queue()
+
+    async def body() -> None:
+        async with aio.open("memory:") as session:
+            async with session.watch("/a", callback=told.put) as watch:
+                waiting = asyncio.ensure_future(watch.next_async())
+                await asyncio.sleep(0)
+                waiting.cancel()
+                await session.create("/a")
+                assert told.get(timeout=20).path == "/a"
+
+    run(body())
+
+
+def test_what_is_opened_for_nobody_is_closed() -> None:
+    """Also when the loop has ended before it is open."""
+    opens, closed = threading.Event(), threading.Event()
+
+    class Opened:
+        def close(self) -> None:
+            closed.set()
+
+    def work() -> Opened:
+        assert opens.wait(20)
+        return Opened()
+
+    async def cancelled() -> None:
+        opening: Any = aio.Opening(work, lambda opened: opened)  # type: ignore[type-var]
+        waiting = asyncio.ensure_future(opening)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(cancelled())
+    loop.close()
+    opens.set()
+    assert closed.wait(20)
 
 
 def test_cancelling_leaves_the_session_usable(target: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -136,3 +139,24 @@ def test_beats() -> None:
     assert detector.next_wakeup is not None
     with pytest.raises(folkmoot.BadArgumentsError):
         FixedTimeout(0, 1)
+
+
+def test_an_error_is_made_with_nothing_locked() -> None:
+    """Other threads run while it is, and may ask the same object."""
+    source = """
+        import folkmoot
+        last, made = folkmoot.election.LastVote(1), folkmoot.FolkmootError.__init__
+        last.vote(1, 2)
+
+        def asks(self, *args):
+            made(self, *args)
+            print(last.ballot.candidate)
+
+        folkmoot.FolkmootError.__init__ = asks
+        try:
+            last.vote(1, 3)
+        except folkmoot.InvalidStateError:
+            print("refused")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\nrefused\n", "")

@@ -108,6 +108,28 @@ def test_a_forked_child_hears_its_own(session: folkmoot.Session, tmp_path: pathl
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@POSIX
+def test_a_child_forked_by_a_handler_ends_with_it(tmp_path: pathlib.Path) -> None:
+    """Its only thread is the one that tells lines, and those are its parent's."""
+    torn(tmp_path / "data")
+    source = f"""
+        import folkmoot, logging, os, queue, signal
+        children = queue.Queue()
+        class Forking(logging.Handler):
+            def emit(self, record):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)
+                else:
+                    children.put(child)
+        logging.getLogger("folkmoot").addHandler(Forking())
+        session = folkmoot.open({str(tmp_path / "data")!r})
+        print(os.waitstatus_to_exitcode(os.waitpid(children.get(timeout=20), 0)[1]))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
 def test_what_was_said_is_told_before_the_end(tmp_path: pathlib.Path) -> None:
     name = torn(tmp_path / "data")
     source = f"""

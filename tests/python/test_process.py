@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import multiprocessing
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -91,6 +94,7 @@ def test_a_forked_child_is_told_and_never_hangs(ground: str, tmp_path: pathlib.P
     session = folkmoot.open("memory:" if ground == "memory" else f"file:{tmp_path}/data")
     session.create("/a", b"x")
     watch = session.watch("/a", callback=lambda event: None)
+    events = session.events()
     calls = [
         lambda: session.get("/a"),
         lambda: session.exists("/a"),
@@ -101,6 +105,14 @@ def test_a_forked_child_is_told_and_never_hangs(ground: str, tmp_path: pathlib.P
         lambda: session.watch("/a"),
         lambda: session.member.session(),
         lambda: session.close(),
+        lambda: session.events().next(),
+        lambda: events.next(),
+        lambda: events.try_next(),
+        lambda: events.finished,
+        lambda: len(events),
+        lambda: asyncio.run(events.next_async()),
+        lambda: watch.next(),
+        lambda: watch.close(),
     ]
     for at, call in enumerate(calls):
         child = os.fork()
@@ -138,6 +150,34 @@ def test_a_forked_child_can_open_its_own(session: folkmoot.Session) -> None:
         finally:
             os._exit(status)
     assert wait_for_exit(child) == 0
+
+
+@POSIX
+def test_a_child_forked_inside_a_callback_is_told_nothing_more() -> None:
+    """Its only thread is the one that runs callbacks, which ends when the callback returns."""
+    done = python(
+        """
+        import folkmoot, os, queue, signal, threading
+        session, parent, children = folkmoot.open("memory:"), os.getpid(), queue.Queue()
+        both_wait = threading.Event()
+        def callback(event):
+            if os.getpid() != parent:
+                os._exit(7)
+            if event.path == "/a":
+                assert both_wait.wait(20)
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)
+                else:
+                    children.put(child)
+        watch = session.watch("/", recursive=True, callback=callback)
+        session.create("/a")
+        session.create("/b")
+        both_wait.set()
+        print(os.waitstatus_to_exitcode(os.waitpid(children.get(timeout=20), 0)[1]))
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
 def wait_for_exit(child: int, seconds: float = 20) -> int:
@@ -196,6 +236,67 @@ def test_a_program_ends_whatever_it_left_open() -> None:
         """
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_what_is_asked_when_the_interpreter_has_ended_is_answered(tmp_path: pathlib.Path) -> None:
+    done = python(
+        f"""
+        import asyncio, atexit
+        async def use():
+            try:
+                await asyncio.wait_for(twin.create("/late"), 20)
+            except folkmoot.ClosedError as error:
+                print("closed")
+            print(await asyncio.wait_for(twin.events().next_async(), 20))
+        atexit.register(lambda: asyncio.run(use()))  # the first to be registered is the last to be called
+        import folkmoot
+        session = folkmoot.open("file:{tmp_path}/data")
+        twin = folkmoot.aio.Session(session)
+        asyncio.run(twin.create("/in-time"))
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "closed\nNone\n", "")
+
+
+def test_who_waits_when_the_interpreter_ends_is_answered(tmp_path: pathlib.Path) -> None:
+    """An answer that does not come, for one member of three cannot write; an event that does not come."""
+    with contextlib.ExitStack() as found:
+        servers = [found.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        peers = "&".join(f"peer={at + 1}=127.0.0.1:{server.getsockname()[1]}" for at, server in enumerate(servers))
+    done = python(
+        f"""
+        import asyncio, atexit, os, threading
+        def at_the_very_end():
+            thread.join(20)
+            print(sorted(told), flush=True)
+            os._exit(0)  # the member that is left alone would take its time
+        atexit.register(at_the_very_end)
+        import folkmoot
+        members = [folkmoot.Member("ensemble:{tmp_path}/%d?id=%d&{peers}" % (number, number)) for number in (1, 2, 3)]
+        twin = folkmoot.aio.Session(members[0].session(timeout=40))
+        members[1].close()
+        members[2].close()
+        told, waiting = [], threading.Event()
+        async def answer():
+            try:
+                await twin.create("/a")
+            except folkmoot.ClosedError:
+                told.append("closed")
+        async def event():
+            while await twin.events().next_async() is not None:
+                pass
+            told.append("ended")
+        async def both():
+            tasks = [asyncio.ensure_future(answer()), asyncio.ensure_future(event())]
+            await asyncio.sleep(0)
+            waiting.set()
+            await asyncio.gather(*tasks)
+        thread = threading.Thread(target=lambda: asyncio.run(both()), daemon=True)
+        thread.start()
+        assert waiting.wait(20)
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "['closed', 'ended']\n", "")
 
 
 def test_importing_starts_nothing() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import struct
 import subprocess
@@ -149,25 +150,48 @@ def kazoo_acl(scheme, who):
 
 
 @contextlib.contextmanager
-def served(*arguments):
-    """The console script at work, on a port."""
-    code = "import sys; from folkmoot._cli import main; sys.exit(main())"
-    program = subprocess.Popen([sys.executable, "-c", code, "serve", "--listen", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE)
+def script(*arguments):
+    """The console script at work."""
+    # Whoever runs the tests may ignore Ctrl-C, as shells do for what runs in the background.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from folkmoot._cli import main; sys.exit(main())"
+    program = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        name, address = program.stdout.readline().decode().split()
-        assert name == "ready"
-        yield int(address.rsplit(":", 1)[1])
-        program.terminate()
-        assert program.wait(20) == 0
+        yield program
     finally:
         program.kill()
         program.wait()
         program.stdout.close()
+        program.stderr.close()
 
 
-def test_the_console_script_serves_until_it_is_told_to_stop(tmp_path):
-    with served("--data", str(tmp_path)) as port:
+@contextlib.contextmanager
+def served(*arguments, ended_by=signal.SIGTERM):
+    """The console script as a server, on a port."""
+    with script("serve", "--listen", "127.0.0.1:0", *arguments) as program:
+        name, address = program.stdout.readline().decode().split()
+        assert name == "ready"
+        yield int(address.rsplit(":", 1)[1])
+        program.send_signal(ended_by)
+        assert (program.wait(20), program.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGINT])
+def test_the_console_script_serves_until_it_is_told_to_stop(tmp_path, ended_by):
+    with served("--data", str(tmp_path), ended_by=ended_by) as port:
         assert connect(port) != 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_ends_the_other_programs_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        with script("bench", "get", "--servers", f"127.0.0.1:{server.getsockname()[1]}", "--seconds", "3600") as program:
+            # A server that never answers.
+            connection, _ = server.accept()
+            with connection:
+                program.send_signal(signal.SIGINT)
+                assert program.wait(20) == -signal.SIGINT
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import queue
 import threading
 import weakref
@@ -132,6 +133,28 @@ def test_a_callback_may_use_the_session_and_may_fail(session: folkmoot.Session, 
         session.create("/b")
         assert told.get(timeout=10).path == "/b"
     assert told.empty()
+
+
+def test_a_log_handler_that_fails_does_not_end_the_callbacks(session: folkmoot.Session) -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("from a handler")
+
+    told: "queue.Queue[str]" = queue.Queue()
+
+    def callback(event: Event) -> None:
+        told.put(event.path)
+        raise RuntimeError("on purpose")
+
+    handler = Failing()
+    logging.getLogger("folkmoot").addHandler(handler)
+    try:
+        with session.watch("/", recursive=True, callback=callback):
+            for path in ("/a", "/b", "/c"):
+                session.create(path)
+                assert told.get(timeout=20) == path
+    finally:
+        logging.getLogger("folkmoot").removeHandler(handler)
 
 
 def test_nothing_is_kept_once_it_is_over(member: folkmoot.Member) -> None:

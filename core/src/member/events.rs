@@ -1,8 +1,11 @@
 //! A queue of events: bounded, waited for in any way.
 //!
 //! What always holds: events come out in the order of their transactions; a full queue says so once
-//! (`Overflow`) instead of growing or forgetting in silence.
+//! (`Overflow`) instead of growing or forgetting in silence. In a child of the process that made it a
+//! queue has ended, and its lock, which a thread may hold that is not there, is not touched. What was to
+//! be notified is dropped with no lock held: it may do anything then, ask this queue too.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits::EVENTS_MAX;
 use crate::request::{Event, EventKind};
 use parking_lot::{Condvar, Mutex};
@@ -22,9 +25,21 @@ struct Inner {
     notify: Option<Arc<Notify>>,
 }
 
+struct Queue {
+    generation: u64,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
 /// A queue of events. Clones share it; each event goes to one taker.
-#[derive(Clone, Default)]
-pub struct Events(Arc<(Mutex<Inner>, Condvar)>);
+#[derive(Clone)]
+pub struct Events(Arc<Queue>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(Arc::new(Queue { generation: folkmoot_sys::generation(), inner: Mutex::default(), changed: Condvar::new() }))
+    }
+}
 
 impl Events {
     /// An empty queue.
@@ -32,8 +47,23 @@ impl Events {
         Self::default()
     }
 
+    fn is_forked(&self) -> bool {
+        self.0.generation != folkmoot_sys::generation()
+    }
+
+    /// Whether it is this process's own.
+    ///
+    /// # Errors
+    /// `Forked` in a child of the process that made it, where it has ended.
+    pub fn check(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::new(ErrorKind::Forked, "this process was forked: the queue of events belongs to its parent"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn push(&self, event: Event) {
-        let mut inner = self.0.0.lock();
+        let mut inner = self.0.inner.lock();
         if inner.closed {
             return;
         }
@@ -50,7 +80,7 @@ impl Events {
     }
 
     pub(crate) fn close(&self) {
-        let mut inner = self.0.0.lock();
+        let mut inner = self.0.inner.lock();
         inner.closed = true;
         self.wake(inner);
     }
@@ -59,7 +89,7 @@ impl Events {
         let wakers = std::mem::take(&mut inner.wakers);
         let notify = inner.notify.clone();
         drop(inner);
-        self.0.1.notify_all();
+        self.0.changed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
         if let Some(notify) = notify {
             notify();
@@ -69,11 +99,15 @@ impl Events {
     /// Calls `notify` whenever there is something to take, from whichever thread put it there: it
     /// must only wake someone. For descriptors and foreign loops. Called at once if events wait already.
     pub fn on_ready(&self, notify: impl Fn() + Send + Sync + 'static) {
+        if self.is_forked() {
+            return;
+        }
         let notify: Arc<Notify> = Arc::new(Box::new(notify));
-        let mut inner = self.0.0.lock();
-        inner.notify = Some(notify.clone());
+        let mut inner = self.0.inner.lock();
+        let before = inner.notify.replace(notify.clone());
         let ready = !inner.events.is_empty() || inner.closed;
         drop(inner);
+        drop(before);
         if ready {
             notify();
         }
@@ -81,18 +115,24 @@ impl Events {
 
     /// The next event, if one waits.
     pub fn try_next(&self) -> Option<Event> {
-        self.0.0.lock().events.pop_front()
+        if self.is_forked() {
+            return None;
+        }
+        self.0.inner.lock().events.pop_front()
     }
 
     /// Whether no event will come any more and none waits.
     pub fn is_finished(&self) -> bool {
-        let inner = self.0.0.lock();
+        if self.is_forked() {
+            return true;
+        }
+        let inner = self.0.inner.lock();
         inner.closed && inner.events.is_empty()
     }
 
     /// Events waiting.
     pub fn len(&self) -> usize {
-        self.0.0.lock().events.len()
+        if self.is_forked() { 0 } else { self.0.inner.lock().events.len() }
     }
 
     /// Whether none waits.
@@ -102,8 +142,11 @@ impl Events {
 
     /// The next event; blocks for at most `timeout`. None when it passed or the queue has ended.
     pub fn next_blocking(&self, timeout: Duration) -> Option<Event> {
+        if self.is_forked() {
+            return None;
+        }
         let deadline = Instant::now().checked_add(timeout);
-        let mut inner = self.0.0.lock();
+        let mut inner = self.0.inner.lock();
         loop {
             if let Some(event) = inner.events.pop_front() {
                 return Some(event);
@@ -112,9 +155,9 @@ impl Events {
                 return None;
             }
             match deadline {
-                Some(deadline) if self.0.1.wait_until(&mut inner, deadline).timed_out() => return inner.events.pop_front(),
+                Some(deadline) if self.0.changed.wait_until(&mut inner, deadline).timed_out() => return inner.events.pop_front(),
                 Some(_) => {}
-                None => self.0.1.wait(&mut inner),
+                None => self.0.changed.wait(&mut inner),
             }
         }
     }
@@ -122,7 +165,10 @@ impl Events {
     /// The next event; none when the queue has ended.
     pub async fn next(&self) -> Option<Event> {
         poll_fn(|cx| {
-            let mut inner = self.0.0.lock();
+            if self.is_forked() {
+                return Poll::Ready(None);
+            }
+            let mut inner = self.0.inner.lock();
             match inner.events.pop_front() {
                 Some(event) => Poll::Ready(Some(event)),
                 None if inner.closed => Poll::Ready(None),
@@ -135,5 +181,33 @@ impl Events {
             }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    /// Asks the queue when it is dropped.
+    struct Asks(Events, std::sync::mpsc::Sender<usize>);
+
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0.len());
+        }
+    }
+
+    #[test]
+    fn what_was_to_be_notified_may_ask_the_queue_when_it_is_dropped() {
+        let events = Events::new();
+        let (told, dropped) = channel();
+        let asks = Asks(events.clone(), told);
+        events.on_ready(move || {
+            asks.0.len();
+        });
+        // On a thread of its own, so that one that waits for itself is found out.
+        std::thread::spawn(move || events.on_ready(|| {}));
+        assert_eq!(dropped.recv_timeout(Duration::from_secs(20)), Ok(0));
     }
 }

@@ -57,20 +57,54 @@ pub fn install() {
     });
 }
 
-/// A descriptor that a forked child closes. Forgets it when dropped.
+/// A descriptor that a forked child closes. Forgets it when dropped: before the descriptor is closed.
 #[derive(Debug)]
-pub struct ClosedInChild(usize);
+pub struct ClosedInChild {
+    slot: usize,
+    generation: u64,
+}
 
 impl ClosedInChild {
     /// Registers `fd`; `None` when [`FDS_MAX`] are registered already.
     pub fn new(fd: i32) -> Option<Self> {
         install();
-        FDS.iter().position(|slot| slot.compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst).is_ok()).map(Self)
+        FDS.iter()
+            .position(|slot| slot.compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst).is_ok())
+            .map(|slot| Self { slot, generation: generation() })
     }
 }
 
 impl Drop for ClosedInChild {
     fn drop(&mut self) {
-        FDS[self.0].store(-1, Ordering::SeqCst);
+        // In a child the slot has been emptied, and may be another's by now.
+        if self.generation == generation() {
+            FDS[self.slot].store(-1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_child_forgets_of_its_parents_is_none_of_its_own() {
+        let parents = ClosedInChild::new(1_000_000).expect("room");
+        let slot = parents.slot;
+        // SAFETY: the child touches only what is here and leaves at once.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let own: Vec<_> = (0..=slot).map(|at| ClosedInChild::new(2_000_000 + at as i32)).collect();
+            let before = FDS[slot].load(Ordering::SeqCst);
+            drop(parents);
+            let kept = own.iter().flatten().any(|one| one.slot == slot) && before >= 2_000_000 && FDS[slot].load(Ordering::SeqCst) == before;
+            std::mem::forget(own);
+            // SAFETY: leaves without running anything else of the test's.
+            unsafe { libc::_exit(i32::from(!kept)) };
+        }
+        let mut status = -1;
+        // SAFETY: the status goes to a place of ours.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
     }
 }

@@ -8,6 +8,7 @@ from typing import Any, AsyncIterator, Callable, Iterator, List, Optional, Set, 
 
 from . import _threads
 from ._native import EventQueue
+from .errors import ForkedError
 from .types import Event
 
 _Waiter = Tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
@@ -32,15 +33,40 @@ def finish(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", value
 class _Wake:
     """Wakes the coroutines that wait for a queue, without keeping the queue alive."""
 
-    __slots__ = ("_events",)
+    __slots__ = ("_waiting",)
 
-    def __init__(self, events: "Events") -> None:
-        self._events = weakref.ref(events)
+    def __init__(self, waiting: "Waiting") -> None:
+        self._waiting = weakref.ref(waiting)
 
     def __call__(self, value: None, error: None) -> None:
-        events = self._events()
-        if events is not None:
-            events._wake()
+        waiting = self._waiting()
+        if waiting is not None:
+            waiting.wake()
+
+
+class Waiting:
+    """A queue and the coroutines that wait for it, of whichever `Events`: all are woken, and look for themselves."""
+
+    def __init__(self, queue: EventQueue) -> None:
+        self.queue = queue
+        self._line: List[_Waiter] = []
+        self._is_told = False
+
+    def stand(self, loop: asyncio.AbstractEventLoop) -> _Waiter:
+        if not self._is_told:
+            _threads.woken_at_end.add(self)
+            self.queue.notify(_threads.loops.mailbox(), _Wake(self))
+            self._is_told = True
+        waiter = (loop, loop.create_future())
+        self._line.append(waiter)
+        return waiter
+
+    def leave(self, waiter: _Waiter) -> None:
+        self._line.remove(waiter)
+
+    def wake(self) -> None:
+        for loop, future in list(self._line):
+            finish(loop, future, None, None)
 
 
 class Events:
@@ -50,11 +76,10 @@ class Events:
     is a ``timeout``, when that many seconds have passed without an event.
     """
 
-    def __init__(self, queue: EventQueue, timeout: Optional[float] = None) -> None:
-        self._queue = queue
+    def __init__(self, waiting: Waiting, timeout: Optional[float] = None) -> None:
+        self._waiting = waiting
+        self._queue = waiting.queue
         self._timeout = timeout
-        self._waiters: List[_Waiter] = []
-        self._woken_by_loop = False
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """Wait for the next event; None once ``timeout`` seconds have passed or no more will come."""
@@ -68,30 +93,21 @@ class Events:
         """`next`, for coroutines."""
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
-        if not self._woken_by_loop:
-            self._woken_by_loop = True
-            self._queue.notify(_threads.loops.mailbox(), _Wake(self))
         while True:
-            future: "asyncio.Future[None]" = loop.create_future()
-            waiter = (loop, future)
             # First stand in line, then look: an event between the two wakes us.
-            self._waiters.append(waiter)
+            waiter = self._waiting.stand(loop)
             try:
                 event = self._queue.try_next()
-                if event is not None or self._queue.finished:
+                if event is not None or self._queue.finished or _threads.ended:
                     return event
                 if deadline is None:
-                    await future
+                    await waiter[1]
                 else:
-                    await asyncio.wait_for(future, max(0.0, deadline - loop.time()))
+                    await asyncio.wait_for(waiter[1], max(0.0, deadline - loop.time()))
             except asyncio.TimeoutError:
                 return self._queue.try_next()
             finally:
-                self._waiters.remove(waiter)
-
-    def _wake(self) -> None:
-        for loop, future in list(self._waiters):
-            finish(loop, future, None, None)
+                self._waiting.leave(waiter)
 
     @property
     def finished(self) -> bool:
@@ -127,7 +143,7 @@ class Watch(Events):
     """A watch with a queue of its own, until `close` or the end of its ``with``."""
 
     def __init__(self, queue: EventQueue, path: str, recursive: bool, timeout: Optional[float] = None) -> None:
-        super().__init__(queue, timeout)
+        super().__init__(Waiting(queue), timeout)
         self.path = path
         self.recursive = recursive
         self._release: Optional[Callable[[], None]] = None
@@ -135,7 +151,7 @@ class Watch(Events):
     def close(self) -> None:
         """Take the watch away. Who iterates over it comes to an end."""
         self._queue.close()
-        self._wake()
+        self._waiting.wake()
         release, self._release = self._release, None
         if release is not None:
             release()
@@ -172,13 +188,16 @@ class Deliver:
 
     def __call__(self, value: None, error: None) -> None:
         while True:
-            event = self._queue.try_next()
+            try:
+                event = self._queue.try_next()
+            except ForkedError:
+                return  # the callback has forked, and this is the child: the other events are its parent's
             if event is None:
                 break
             try:
                 self._callback(event)
             except BaseException:  # noqa: B036 - the next event is delivered whatever this one did
-                _threads.log.exception("the callback %r failed on %r", self._callback, event)
+                _threads.complain("the callback %r failed on %r", self._callback, event)
         if self._queue.finished:
             self._queue.close()
             self.end()

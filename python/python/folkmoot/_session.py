@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Callable, Iterable, List, Literal, Optional, Sequence, Tuple, Type, TypeVar, Union, overload
 
 from . import _native, _threads
-from ._events import Deliver, Events, Watch
+from ._events import Deliver, Events, Waiting, Watch
 from ._native import Request, Stat
 from .errors import FolkmootError, InvalidStateError, RuntimeInconsistencyError, SessionExpiredError
 from .types import ACL, CreateMode, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number, _STATES
@@ -79,6 +79,8 @@ class Session(_native.Session):
         self._member = member
         self._owns_member = False
         self._delivered: set[Deliver] = set()
+        # One for all `events`: each that is asked for takes from the same queue.
+        self._own = Waiting(self._events())
 
     @property
     def member(self) -> Member:
@@ -93,7 +95,8 @@ class Session(_native.Session):
     def close(self) -> None:
         """Close the session: its ephemeral znodes go, in one transaction, before this returns.
 
-        The member that `folkmoot.open` made for it is closed with it.
+        The member that `folkmoot.open` made for it is closed with it. Closing it again, or after its
+        member, is no error.
         """
         try:
             self._close()
@@ -230,7 +233,7 @@ class Session(_native.Session):
 
     def events(self, timeout: Optional[float] = None) -> Events:
         """The events of watches set by reading and by `add_watch`, and news of the session."""
-        return Events(self._events(), timeout)
+        return Events(self._own, timeout)
 
     def watch(
         self,
@@ -244,13 +247,14 @@ class Session(_native.Session):
         Iterate over what it returns, with ``for`` or ``async for``. With ``callback``, that is called
         instead for each event, in order, on the thread ``folkmoot-callbacks``, until the watch is closed.
         """
+        mailbox = None if callback is None else _threads.callbacks.mailbox()
         queue = self._watch(path, recursive)
         watch = Watch(queue, path, recursive, timeout)
-        if callback is not None:
+        if callback is not None and mailbox is not None:
             # The session keeps the queue: with a callback, nobody need keep the watch.
             deliver = Deliver(queue, callback, self._delivered)
             watch._release = deliver.end
-            queue.notify(_threads.callbacks.mailbox(), deliver)
+            queue.notify(mailbox, deliver)
         return watch
 
 
@@ -365,8 +369,8 @@ def open(target: str) -> Session:
     member = Member(target)
     try:
         session = member.session()
+        session._owns_member = True
     except BaseException:
         member.close()
         raise
-    session._owns_member = True
     return session

@@ -2,7 +2,9 @@
 
 ``folkmoot-callbacks`` runs the callbacks of watches, in order. ``folkmoot-asyncio`` only wakes event
 loops, so that a slow callback delays no coroutine. ``folkmoot-logging`` hands what the core says to
-`logging`. Each starts when first needed (the last with the first member) and stops at exit.
+`logging`. Each starts when first needed (the last with the first member) and stops at exit; coroutines
+that wait by then are told that nothing more will come. In a child forked inside a callback the thread
+that ran it is the only one, and ends when the callback returns.
 """
 
 from __future__ import annotations
@@ -11,12 +13,47 @@ import atexit
 import logging
 import os
 import threading
-from typing import Any, Optional
+import weakref
+from typing import Any, Optional, Protocol
 
 from ._native import Lines, Mailbox
 from .errors import InvalidStateError
 
 log = logging.getLogger("folkmoot")
+
+#: The interpreter is ending: no more news comes.
+ended = False
+
+
+class Wakes(Protocol):
+    def wake(self) -> None:
+        """Wake who waits, to look again."""
+
+
+class _WokenAtEnd:
+    """Whose waiting has to end with the interpreter."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: "weakref.WeakSet[Wakes]" = weakref.WeakSet()
+
+    def add(self, one: Wakes) -> None:
+        with self._lock:
+            self._all.add(one)
+
+    def wake(self) -> None:
+        with self._lock:
+            every = list(self._all)
+        for one in every:
+            one.wake()
+
+
+def complain(words: str, *args: object) -> None:
+    """Log the exception being handled. A handler that fails must not keep anything else from being told."""
+    try:
+        log.exception(words, *args)
+    except BaseException:  # noqa: B036 - as said
+        pass
 
 
 class _Postman:
@@ -35,6 +72,9 @@ class _Postman:
                 mailbox = self._mailbox
                 if mailbox is None:
                     mailbox = Mailbox()
+                    if ended:
+                        mailbox.stop()
+                        return mailbox
                     self._thread = threading.Thread(target=_deliver, args=(mailbox,), name=self.name, daemon=True)
                     self._thread.start()
                     self._mailbox = mailbox
@@ -53,6 +93,7 @@ class _Postman:
 
 
 def _deliver(mailbox: Mailbox) -> None:
+    process = os.getpid()
     while True:
         notes = mailbox.take()
         if notes is None:
@@ -61,7 +102,9 @@ def _deliver(mailbox: Mailbox) -> None:
             try:
                 receiver(value, error)
             except BaseException:  # noqa: B036 - whatever a callback raises, the next one runs
-                log.exception("a callback failed: %r", receiver)
+                complain("a callback failed: %r", receiver)
+            if os.getpid() != process:
+                return
         # Nothing of the last note is kept while waiting for the next.
         del notes, receiver, value, error
 
@@ -100,6 +143,7 @@ class _Teller:
 
 
 def _tell(lines: Lines) -> None:
+    process = os.getpid()
     while True:
         batch = lines.take()
         if not batch:
@@ -109,16 +153,22 @@ def _tell(lines: Lines) -> None:
                 logging.getLogger(target.replace("::", ".")).log(level, "%s", text)
             except BaseException:  # noqa: B036 - a handler that fails must not silence the next line
                 pass
+            if os.getpid() != process:
+                return
 
 
 callbacks = _Postman("folkmoot-callbacks")
 loops = _Postman("folkmoot-asyncio")
 lines = _Teller()
+woken_at_end = _WokenAtEnd()
 
 
 def _stop() -> None:
-    callbacks.stop()
+    global ended
+    ended = True
     loops.stop()
+    woken_at_end.wake()
+    callbacks.stop()
     lines.stop()
 
 
@@ -126,6 +176,7 @@ def _forget() -> None:
     callbacks.forget()
     loops.forget()
     lines.forget()
+    woken_at_end.__init__()  # type: ignore[misc]
 
 
 atexit.register(_stop)

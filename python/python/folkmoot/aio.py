@@ -11,6 +11,8 @@ may still happen.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import threading
 from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Generator, Generic, Iterable, List, Literal, Optional, Tuple, TypeVar, Union, overload
@@ -41,13 +43,15 @@ class Opening(Generic[_T]):
         return self._open().__await__()
 
     async def _open(self) -> _T:
-        loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, self._work)
+        # On a thread of its own: the loop may be closed before it is open, and a program that has given up is
+        # not kept from ending.
+        opened: "concurrent.futures.Future[Any]" = concurrent.futures.Future()
+        threading.Thread(target=_open_into, args=(opened, self._work), name="folkmoot-opening", daemon=True).start()
         try:
-            return self._wrap(await asyncio.shield(opening))
+            return self._wrap(await asyncio.wrap_future(opened))
         except asyncio.CancelledError:
-            # Nobody will have it: close what is still being opened.
-            opening.add_done_callback(_close_unwanted)
+            # Nobody will have it.
+            opened.add_done_callback(_close_unwanted)
             raise
 
     async def __aenter__(self) -> _T:
@@ -60,9 +64,22 @@ class Opening(Generic[_T]):
                 await self._opened.close()
 
 
-def _close_unwanted(opening: "asyncio.Future[Any]") -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.get_loop().run_in_executor(None, opening.result().close)
+def _open_into(opened: "concurrent.futures.Future[Any]", work: Callable[[], Any]) -> None:
+    if opened.set_running_or_notify_cancel():
+        try:
+            opened.set_result(work())
+        except BaseException as error:  # noqa: B036 - it is whoever waits who has to know
+            opened.set_exception(error)
+
+
+def _close_unwanted(opened: "concurrent.futures.Future[Any]") -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        threading.Thread(target=_close_quietly, args=(opened.result(),), name="folkmoot-closing").start()
+
+
+def _close_quietly(opened: Union[_session.Member, _session.Session]) -> None:
+    with suppress(FolkmootError):
+        opened.close()
 
 
 class Member:

@@ -488,7 +488,15 @@ impl Engine {
         }
         self.committer.lock().store = None;
         self.fail(Error::new(ErrorKind::Closed, "the member was closed"));
+        self.end_sessions();
         Ok(())
+    }
+
+    /// Ends what could not be closed (the disk has failed, the others cannot be reached), so that nobody waits for its events for ever.
+    fn end_sessions(&self) {
+        let mut state = self.state.write();
+        let left: Vec<_> = state.sessions.values().filter(|core| core.events.is_some()).cloned().collect();
+        left.iter().for_each(|core| self.ended(&mut state, core, false));
     }
 
     fn stop(&self) {
@@ -534,6 +542,7 @@ impl Drop for Engine {
         if let Some(thread) = snapshotting {
             let _ = thread.join();
         }
+        self.end_sessions();
     }
 }
 
