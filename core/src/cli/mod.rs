@@ -6,6 +6,7 @@
 mod bench;
 mod log;
 mod serve;
+mod status;
 
 use crate::config::Refused;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,10 @@ folkmoot serve [--data DIR | --memory] [--listen HOST:PORT] [--admin HOST:PORT] 
     --priority P        how much this member should lead, 0 (never) to 255; 1 if nothing is said
     --open-peers        members speak to each other without TLS where others can listen in
     Prints `ready HOST:PORT` once clients are answered.
+
+folkmoot status HOST:PORT
+    Asks a member, where its clients connect, how its ensemble stands, and prints a table: members, roles, term,
+    zxid, priorities, who was last heard when and is suspected. Fails if nobody answers.
 
 folkmoot bench OP --servers HOST:PORT,... [options]
     Loads any server that speaks ZooKeeper's protocol, checks every reply, and prints one row.
@@ -104,6 +109,7 @@ fn dispatch(mut args: lexopt::Parser, out: &mut dyn Write, err: &mut dyn Write) 
         Some(Long("help") | Short('h')) => out.write_all(HELP.as_bytes()).map_err(broken),
         Some(Value(command)) if command == "help" => out.write_all(HELP.as_bytes()).map_err(broken),
         Some(Value(command)) if command == "serve" => serve::run(args, out, err),
+        Some(Value(command)) if command == "status" => status::run(args, out),
         Some(Value(command)) if command == "bench" => bench::run(args, out),
         Some(argument) => Err(argument.unexpected().into()),
         None => Err(Failure::Usage("it has to be said what to do".into())),
@@ -139,7 +145,17 @@ mod tests {
     fn version_help_and_what_is_neither() {
         assert_eq!(program(&["--version"]), (0, format!("folkmoot {}\n", env!("CARGO_PKG_VERSION")), String::new()));
         assert_eq!(program(&["help"]), (0, HELP.into(), String::new()));
-        for wrong in [&[][..], &["dance"], &["--dance"], &["serve", "--dance"], &["serve", "more"], &["bench"], &["bench", "dance", "--servers", "h:1"]] {
+        for wrong in [
+            &[][..],
+            &["dance"],
+            &["--dance"],
+            &["serve", "--dance"],
+            &["serve", "more"],
+            &["status"],
+            &["status", "dance"],
+            &["bench"],
+            &["bench", "dance", "--servers", "h:1"],
+        ] {
             let (status, out, err) = program(wrong);
             assert_eq!((status, out.as_str()), (2, ""), "{wrong:?}");
             assert!(err.contains("folkmoot help"), "{err}");
