@@ -6,7 +6,8 @@
 # FOLKMOOT_LIB      where libfolkmoot.so is                 (build/ of this repository if not said)
 # PYTHON            a Python that can import folkmoot       (python3)
 # KAZOO             a Python that can import kazoo too: then each program listens and has, as a worker among its
-#                   own, a process that joins with kazoo; and in one group are C, C++ and kazoo   (none)
+#                   own, a process that joins with kazoo; and in one group are C, C++ and kazoo; then one
+#                   process each in C, C++ and Python are an ensemble whose leader is killed   (none)
 # CC, CXX           compilers                               (cc, c++)
 # DEMOS             which of "c cpp python" to run          (all)
 #
@@ -93,6 +94,23 @@ for demo in $demos; do
     same "$group" "$dir/alone" "$dir/joined"
     joined="$joined; $group"
 done
+# A third way to run: several processes that are one store. Only its checks are the same each time, not its times.
+if [ -n "${KAZOO:-}" ] && [ "$demos" = "c cpp python" ]; then
+    dir=$work/ensemble
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    # shellcheck disable=SC2086
+    ${CC:-cc} $c_flags "$here/member.c" -o "$dir/member_c" $link
+    # shellcheck disable=SC2086
+    ${CXX:-c++} $cpp_flags "$here/member.cpp" -o "$dir/member_cpp" $link
+    echo "== one ensemble of three processes: C, C++ and Python, with kazoo beside them" >&2
+    run "the ensemble" "$dir/table" "$KAZOO" "$here/ensemble.py" "$dir" "$dir/member_c" "$dir/member_cpp"
+fi
+
 cat "$first"
 echo "the same table, byte for byte: $demos"
 [ -z "$joined" ] || echo "and when worker-2, leader of term 2, is a kazoo process over the member's listener: ${joined#; }"
+if [ -s "$work/ensemble/table" ]; then
+    printf '\nTHREE PROCESSES, ONE STORE, THE LEADER KILLED\n'
+    cat "$work/ensemble/table"
+fi

@@ -252,6 +252,21 @@ extern "C" {
 /* The write was answered at the time, or its session ended more than ten minutes ago, or there was none. */
 #define FOLKMOOT_OUTCOME_FORGOTTEN 3
 
+/* A member is not known to be anything: nobody leads. */
+#define FOLKMOOT_ROLE_UNKNOWN 0
+
+/* A member leads. */
+#define FOLKMOOT_ROLE_LEADER 1
+
+/* A member follows the leader, or waits for one. */
+#define FOLKMOOT_ROLE_FOLLOWER 2
+
+/* A member asks for votes. */
+#define FOLKMOOT_ROLE_CANDIDATE 3
+
+/* A member follows without a vote. */
+#define FOLKMOOT_ROLE_LEARNER 4
+
 /* Log lines: of every step. */
 #define FOLKMOOT_LOG_TRACE 5
 
@@ -311,6 +326,9 @@ typedef struct folkmoot_deadlines folkmoot_deadlines;
 
 /* Which peers have fallen silent: two fixed timeouts since the last beat. One thread at a time. */
 typedef struct folkmoot_detector folkmoot_detector;
+
+/* The ensemble as one of its members saw it. Immutable: any threads may read it at once. */
+typedef struct folkmoot_ensemble folkmoot_ensemble;
 
 /* What one voter has to remember: the last vote it cast. One thread at a time. */
 typedef struct folkmoot_last_vote folkmoot_last_vote;
@@ -374,6 +392,44 @@ typedef struct folkmoot_session_options {
   /* Not 0: callbacks run on a thread of the library's, named fm-callback, instead of in folkmoot_session_dispatch. */
   int32_t dispatch_thread;
 } folkmoot_session_options;
+
+/* What holds for the whole ensemble. The library's memory; may grow at its end in later versions, as size tells. */
+typedef struct folkmoot_ensemble_summary {
+  /* How long this struct is in the library that made it. */
+  size_t size;
+  /* The term, which rises with each election. */
+  uint64_t term;
+  /* The last entry of the log that a majority has, as far as is known here. */
+  uint64_t committed;
+  /* The last entry applied here. */
+  uint64_t applied;
+  /* The member that was asked. */
+  int32_t id;
+  /* The member that leads; 0 for nobody. */
+  int32_t leader;
+} folkmoot_ensemble_summary;
+
+/* One member of an ensemble, the one that was asked too. The library's memory; may grow at its end in later versions, as size tells. */
+typedef struct folkmoot_ensemble_member {
+  /* How long this struct is in the library that made it. */
+  size_t size;
+  /* For how many milliseconds it has not been heard: 0 for the one that was asked, -1 if never. */
+  int64_t silent_ms;
+  /* The last entry of the log that it is known to have: of all where the asked one leads, else of itself; -1 if unknown. */
+  int64_t matched;
+  /* Its number, 1 to 255. */
+  int32_t id;
+  /* How much it should lead, 0 (never) to 255. */
+  int32_t priority;
+  /* FOLKMOOT_ROLE_. */
+  int32_t role;
+  /* Not 0: it has been silent for too long: it may have stopped, or be out of reach. */
+  int32_t suspected;
+  /* Not 0: the link to it is up. */
+  int32_t linked;
+  /* Not 0: it is the one that was asked. */
+  int32_t is_self;
+} folkmoot_ensemble_member;
 
 /* One notification. Will not grow. */
 typedef struct folkmoot_event {
@@ -689,6 +745,40 @@ FOLKMOOT_API folkmoot_status folkmoot_member_close(const struct folkmoot_member 
 
 /* Frees the handle. The member itself goes with its last handle, sessions included. */
 FOLKMOOT_API void folkmoot_member_free(struct folkmoot_member *member);
+
+/*
+ What the member knows of its ensemble, at most 100 ms old: to be freed with folkmoot_ensemble_free.
+
+ FOLKMOOT_OK, _INVALID_STATE if the member is one alone, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_ensemble(const struct folkmoot_member *member,
+                                         struct folkmoot_ensemble **ensemble_out);
+
+/*
+ Hands leadership to the voter to, or with 0 to the one that fits best. Returns when this member leads no more.
+
+ FOLKMOOT_OK, _INVALID_STATE: this member does not lead, is one alone, or the other did not take over within a second (it
+ leads on then), _BAD_ARGUMENTS: there is no such voter, _WOULD_DEADLOCK inside a completion, _CLOSED, _FORKED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_member_transfer(const struct folkmoot_member *member,
+                                         int32_t to);
+
+/* What holds for the whole ensemble; NULL for NULL. Valid until the ensemble is freed. */
+FOLKMOOT_API
+const struct folkmoot_ensemble_summary *folkmoot_ensemble_about(const struct folkmoot_ensemble *ensemble);
+
+/* How many members there are; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_ensemble_count(const struct folkmoot_ensemble *ensemble);
+
+/* Member number index, from 0, in the order of their ids; NULL if there is none. Valid until the ensemble is freed. */
+FOLKMOOT_API
+const struct folkmoot_ensemble_member *folkmoot_ensemble_at(const struct folkmoot_ensemble *ensemble,
+                                                            size_t index);
+
+/* Frees it. */
+FOLKMOOT_API void folkmoot_ensemble_free(struct folkmoot_ensemble *ensemble);
 
 /* The session's number: ephemeral_owner of its ephemerals. Never 0. */
 FOLKMOOT_API

@@ -295,6 +295,39 @@ private:
     detail::Handle<folkmoot_watch, folkmoot_watch_free> handle_;
 };
 
+/* A member of an ensemble, as another one or itself sees it: the fields of folkmoot_ensemble_member. */
+struct EnsembleMember {
+    int32_t id;
+    int32_t priority;
+    int32_t role;      /* FOLKMOOT_ROLE_ */
+    int64_t silent_ms; /* since it was heard: 0 for the one that was asked, -1 if never */
+    bool suspected;
+    bool linked;
+    bool is_self;
+    int64_t matched; /* the last entry it is known to have; -1 if unknown */
+};
+
+struct Ensemble {
+    int32_t id;     /* the member that was asked */
+    int32_t leader; /* 0: nobody leads */
+    uint64_t term;
+    uint64_t committed;
+    uint64_t applied;
+    std::vector<EnsembleMember> members; /* by id */
+};
+
+namespace detail {
+inline Ensemble ensemble(const folkmoot_ensemble *got) {
+    const folkmoot_ensemble_summary *all = folkmoot_ensemble_about(got);
+    Ensemble out = {all->id, all->leader, all->term, all->committed, all->applied, std::vector<EnsembleMember>()};
+    for (size_t i = 0; i < folkmoot_ensemble_count(got); i++) {
+        const folkmoot_ensemble_member *m = folkmoot_ensemble_at(got, i);
+        out.members.push_back(EnsembleMember{m->id, m->priority, m->role, m->silent_ms, m->suspected != 0, m->linked != 0, m->is_self != 0, m->matched});
+    }
+    return out;
+}
+} // namespace detail
+
 class Member;
 
 /* A session: the operations of folkmoot.h. */
@@ -592,6 +625,18 @@ public:
         std::pair<int32_t, folkmoot_status> out(0, FOLKMOOT_OK);
         FOLKMOOT_TRY(folkmoot_member_outcome(handle_.get(), session, write, &out.first, &out.second));
         return out;
+    }
+    /* What the member knows of its ensemble; FOLKMOOT_INVALID_STATE if it is one alone. */
+    Result<Ensemble> ensemble() {
+        folkmoot_ensemble *got = nullptr;
+        FOLKMOOT_TRY(folkmoot_member_ensemble(handle_.get(), &got));
+        detail::Handle<folkmoot_ensemble, folkmoot_ensemble_free> owned(got);
+        return detail::ensemble(got);
+    }
+    /* Hands leadership to a voter, or to the one that fits best; returns when this member leads no more. */
+    Result<void> transfer(int32_t to = 0) {
+        FOLKMOOT_TRY(folkmoot_member_transfer(handle_.get(), to));
+        FOLKMOOT_DONE;
     }
     Result<void> advance(uint64_t ms) {
         FOLKMOOT_TRY(folkmoot_member_advance(handle_.get(), ms));

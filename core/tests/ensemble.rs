@@ -202,6 +202,27 @@ fn until(holds: impl Fn() -> bool) {
     }
 }
 
+#[test]
+fn every_member_sees_who_leads_and_who_is_silent() {
+    let mut three = Three::open();
+    let seen = |three: &Three, at: usize| three.member(at).ensemble().unwrap();
+    for at in 0..3 {
+        until(|| seen(&three, at).standing.leader == Some(3) && seen(&three, at).peers.iter().all(|peer| peer.heard_ms.is_some() && !peer.suspected));
+        let members = seen(&three, at).members();
+        assert_eq!(members.iter().map(|member| (member.id, member.priority)).collect::<Vec<_>>(), [(1, 10), (2, 20), (3, 30)]);
+        assert!(members.iter().all(|member| member.is_voter && member.is_self == (usize::from(member.id) == at + 1)));
+        assert_eq!(members.iter().filter(|member| member.role == Some(folkmoot::log::replica::Role::Leader)).map(|member| member.id).collect::<Vec<_>>(), [3]);
+    }
+    until(|| seen(&three, 2).followers() == [(1, true), (2, true)]);
+    assert_eq!(seen(&three, 0).followers(), [], "only the leader can tell");
+    three.members[2].take().unwrap().close().unwrap();
+    for at in 0..2 {
+        until(|| seen(&three, at).members()[2].suspected && seen(&three, at).standing.leader == Some(2));
+        assert!(!seen(&three, at).members()[1 - at].suspected, "followers hear each other too");
+    }
+    assert!(Member::open("memory:").unwrap().ensemble().is_none());
+}
+
 /// What `mntr` says of a key.
 fn monitored(port: u16, key: &str) -> Option<String> {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;

@@ -15,6 +15,7 @@
 mod algorithms;
 mod asynchronous;
 mod dispatch;
+mod ensemble;
 mod events;
 mod guard;
 mod lists;
@@ -28,6 +29,7 @@ mod types;
 pub use algorithms::*;
 pub use asynchronous::*;
 pub use dispatch::{folkmoot_completion, folkmoot_event_callback};
+pub use ensemble::*;
 pub use events::*;
 pub use guard::{folkmoot_abi_version, folkmoot_free, folkmoot_last_error, folkmoot_status_name, folkmoot_version};
 pub use lists::*;

@@ -25,6 +25,10 @@ impl folkmoot_member {
     pub(crate) fn new(member: Member) -> Self {
         Self { generation: folkmoot_sys::generation(), member }
     }
+
+    pub(crate) fn member(&self) -> &Member {
+        &self.member
+    }
 }
 
 fn open_session(member: &Member, asked: folkmoot_session_options) -> Result<folkmoot_session> {

@@ -90,6 +90,17 @@ pub const FOLKMOOT_OUTCOME_PENDING: i32 = 2;
 /// The write was answered at the time, or its session ended more than ten minutes ago, or there was none.
 pub const FOLKMOOT_OUTCOME_FORGOTTEN: i32 = 3;
 
+/// A member is not known to be anything: nobody leads.
+pub const FOLKMOOT_ROLE_UNKNOWN: i32 = 0;
+/// A member leads.
+pub const FOLKMOOT_ROLE_LEADER: i32 = 1;
+/// A member follows the leader, or waits for one.
+pub const FOLKMOOT_ROLE_FOLLOWER: i32 = 2;
+/// A member asks for votes.
+pub const FOLKMOOT_ROLE_CANDIDATE: i32 = 3;
+/// A member follows without a vote.
+pub const FOLKMOOT_ROLE_LEARNER: i32 = 4;
+
 /// Log lines: of every step.
 pub const FOLKMOOT_LOG_TRACE: i32 = 5;
 /// Log lines: for whoever debugs the host.

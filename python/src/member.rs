@@ -5,6 +5,11 @@ use folkmoot::ids::SessionId;
 use folkmoot::request::Outcome;
 use pyo3::prelude::*;
 
+/// Of the whole ensemble: id, leader, term, committed, applied.
+type About = (u8, Option<u8>, u64, u64, u64);
+/// Of one member: id, priority, role, is_self, silent_ms, suspected, linked, matched.
+type Row = (u8, u8, &'static str, bool, Option<u64>, bool, bool, Option<u64>);
+
 /// A participant that lives in this process.
 #[pyclass(module = "folkmoot._native", frozen, subclass)]
 pub(crate) struct Member {
@@ -48,6 +53,24 @@ impl Member {
             Outcome::Pending => ("pending", None),
             Outcome::Forgotten => ("forgotten", None),
         })
+    }
+
+    /// `(id, leader, term, committed, applied)` and a row for each member; an error if it is one alone.
+    fn _ensemble(&self, py: Python<'_>) -> PyResult<(About, Vec<Row>)> {
+        let alone = || folkmoot::Error::new(folkmoot::ErrorKind::InvalidState, "this member is one alone");
+        let view = py.detach(|| self.inner.ensemble().ok_or_else(alone)).map_err(|error| raised(py, &error, None))?;
+        let row = |member: folkmoot::ensemble::MemberView| {
+            let role = folkmoot::admin::status::role(&member);
+            (member.id, member.priority, role, member.is_self, member.silent_ms, member.suspected, member.linked, member.matched)
+        };
+        Ok(((view.id, view.standing.leader, view.standing.term, view.commit, view.applied), view.members().into_iter().map(row).collect()))
+    }
+
+    /// Hands leadership to the voter `to`, or to the one that fits best.
+    #[pyo3(signature = (to = None))]
+    fn transfer(&self, py: Python<'_>, to: Option<u8>) -> PyResult<()> {
+        let member = self.inner.clone();
+        interruptible(py, move || member.transfer(to))
     }
 
     /// The member's time in milliseconds.

@@ -29,7 +29,7 @@ for standard in c++98 c++11 c++17 c++20; do
     # shellcheck disable=SC2086
     c++ -std=$standard $warnings -fsyntax-only "$out/alone.cpp" || fault "the header as $standard"
 done
-for program in basic events async fork algorithms logging listen; do
+for program in basic events async fork algorithms logging listen ensemble; do
     for standard in c89 c11 c17; do
         # shellcheck disable=SC2086
         cc -std=$standard $warnings "$here/$program.c" -o "$out/$program-$standard" $shared
@@ -48,6 +48,9 @@ for standard in c++11 c++17 c++20; do
     # shellcheck disable=SC2086
     c++ -std=$standard $warnings "$here/raii.cpp" -o "$out/raii-$standard" $shared
     run "$out/raii-$standard"
+    # shellcheck disable=SC2086
+    c++ -std=$standard $warnings "$here/ensemble_view.cpp" -o "$out/ensemble_view-$standard" $shared -pthread
+    run "$out/ensemble_view-$standard"
     # shellcheck disable=SC2086
     c++ -std=$standard -fno-exceptions $warnings "$here/no_exceptions.cpp" -o "$out/no_exceptions-$standard" $shared
     run "$out/no_exceptions-$standard"

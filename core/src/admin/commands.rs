@@ -9,7 +9,7 @@
 use super::json::{Fields, Json};
 use super::view::{Access, Connection, Mode, Sizes, SnapshotError, Source, Statistics};
 use super::words::{self, NOT_SERVING};
-use super::{VERSION, java, monitor};
+use super::{VERSION, java, monitor, status};
 use crate::ids::SessionId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 /// Commands by their names, the first one first, in the order of those.
 ///
-/// `close_connection` is ours: POST only, `?session=0x...`, for who may do everything to the root.
+/// `ensemble` is ours: the members, as this one sees them. `close_connection` is ours too: POST only, `?session=0x...`, for who may do everything to the root.
 pub const COMMANDS: &[&[&str]] = &[
     &["close_connection"],
     &["configuration", "conf", "config"],
@@ -25,6 +25,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["connections", "cons"],
     &["dirs"],
     &["dump"],
+    &["ensemble", "fmst"],
     &["environment", "env", "envi"],
     &["get_trace_mask", "gtmk"],
     &["hash"],
@@ -51,7 +52,7 @@ pub const COMMANDS: &[&[&str]] = &[
 ];
 
 /// Answered even while nothing is served.
-const ALWAYS: &[&str] = &["environment", "get_trace_mask", "monitor", "set_trace_mask", "system_properties", "zabstate"];
+const ALWAYS: &[&str] = &["ensemble", "environment", "get_trace_mask", "monitor", "set_trace_mask", "system_properties", "zabstate"];
 /// Only for who may do everything to the root znode.
 const GUARDED: &[&str] = &["close_connection", "restore", "snapshot"];
 /// Only by POST.
@@ -207,6 +208,7 @@ fn carry_out(name: &str, call: &Call<'_>, source: &dyn Source, out: &mut Reply) 
             out.put("expiry_time_to_session_ids", Json::Map(buckets));
             out.put("session_id_to_ephemeral_paths", Json::Map(owners));
         }
+        "ensemble" => out.fields = status::fields(source),
         "environment" => {
             for (key, value) in words::environment(source) {
                 out.put(key, value);

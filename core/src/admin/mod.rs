@@ -15,6 +15,7 @@ mod http_tests;
 mod java;
 mod json;
 pub mod monitor;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod view;

@@ -6,6 +6,7 @@
 use super::VERSION;
 use super::java;
 use super::json::{Fields, Json};
+use super::status;
 use super::view::{Metric, Mode, Source, Statistics, Summary, Value};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -170,6 +171,9 @@ pub fn prometheus(source: &dyn Source) -> String {
          # HELP folkmoot_start_time_seconds When this member started.\n# TYPE folkmoot_start_time_seconds gauge\nfolkmoot_start_time_seconds {started}\n\
          # HELP folkmoot_last_zxid The last transaction applied.\n# TYPE folkmoot_last_zxid gauge\nfolkmoot_last_zxid {zxid}\n"
     );
+    if let Some(view) = source.ensemble() {
+        status::rows(&mut out, &view);
+    }
     let metrics = metrics(&statistics);
     for (at, metric) in metrics.iter().enumerate() {
         let name = allowed(&metric.name);

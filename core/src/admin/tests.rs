@@ -205,7 +205,7 @@ fn body(answer: &commands::Answer) -> serde_json::Value {
 
 #[test]
 fn words_have_the_shape_of_zookeepers() {
-    for word in Word::ALL.iter().filter(|word| !matches!(word, Word::TelnetClose | Word::Mntr)) {
+    for word in Word::ALL.iter().filter(|word| !matches!(word, Word::TelnetClose | Word::Mntr | Word::Fmst)) {
         let mut ours = normalised(&say(*word, &Fake { asker: true, ..Fake::default() }));
         ours = match word {
             Word::Cons | Word::Stat => sorted_by(&ours, r"(?m)^ /.*\n"),
@@ -218,7 +218,7 @@ fn words_have_the_shape_of_zookeepers() {
 
 #[test]
 fn commands_have_the_shape_of_zookeepers() {
-    let unlike = ["close_connection", "monitor", "restore", "system_properties"];
+    let unlike = ["close_connection", "ensemble", "monitor", "restore", "system_properties"];
     let more = ["nonsense", "set_trace_mask?traceMask=x", "set_trace_mask?traceMask=306"];
     for name in commands::COMMANDS.iter().map(|names| names[0]).filter(|name| !unlike.contains(name)).chain(more) {
         let answer = ask(&Fake::default(), name);
@@ -226,7 +226,9 @@ fn commands_have_the_shape_of_zookeepers() {
         let ours = if name == "watches" { sorted_by(&ours, r#"(?m)^ *"N" : .*\]"#) } else { ours };
         assert_eq!(ours, golden(&format!("command-{}", name.replace(['?', '='], "-"))), "{name}");
     }
-    let ours = commands::index().replace("<a href=\"/commands/close_connection\">close_connection</a>\n<br/>\n", "");
+    let ours = ["close_connection", "ensemble"]
+        .iter()
+        .fold(commands::index(), |page, own| page.replace(&format!("<a href=\"/commands/{own}\">{own}</a>\n<br/>\n"), ""));
     assert_eq!(format!("N None\n{ours}"), golden("commands"));
 }
 
@@ -303,7 +305,7 @@ fn versions_are_understood() {
 
 #[test]
 fn only_words_are_words() {
-    assert_eq!(Word::ALL.len(), 19);
+    assert_eq!(Word::ALL.len(), 20);
     for word in Word::ALL {
         let first: [u8; 4] = if *word == Word::TelnetClose { [0xff, 0xf4, 0xff, 0xfd] } else { word.name().as_bytes().try_into().unwrap() };
         assert_eq!(Word::from_bytes(first), Some(*word));
@@ -322,12 +324,12 @@ fn words_not_allowed_say_so() {
     let none: [&str; 0] = [];
     let source = Fake::default();
     let default = AllowList::new(none, false);
-    for word in Word::ALL.iter().filter(|word| **word != Word::Srvr) {
+    for word in Word::ALL.iter().filter(|word| !matches!(word, Word::Srvr | Word::Fmst)) {
         let text = words::answer(*word, &[], &source, &default).unwrap();
         assert_eq!(text, format!("{} is not executed because it is not in the whitelist.\n", word.name()));
     }
     assert!(source.done.lock().unwrap().is_empty());
-    assert!(default.allows(Word::Srvr) && !default.allows(Word::Isro) && AllowList::new(none, true).allows(Word::Isro));
+    assert!(default.allows(Word::Srvr) && default.allows(Word::Fmst) && !default.allows(Word::Isro) && AllowList::new(none, true).allows(Word::Isro));
     let some = AllowList::new([" ruok ", "nonsense", "", "telnet close"], false);
     assert!(some.allows(Word::Ruok) && some.allows(Word::TelnetClose) && !some.allows(Word::Stat));
     let all = AllowList::new(["stat".to_owned(), " * ".to_owned()], false);
@@ -355,7 +357,7 @@ fn who_serves_nothing_says_so() {
             Word::Ruok => "imok".into(),
             Word::Isro => "null".into(),
             Word::Hash => NOT_SERVING.into(),
-            Word::Envi | Word::Gtmk | Word::Stmk | Word::TelnetClose => continue,
+            Word::Envi | Word::Fmst | Word::Gtmk | Word::Stmk | Word::TelnetClose => continue,
             _ => format!("{NOT_SERVING}\n"),
         };
         assert_eq!(say(*word, &source), expected);

@@ -5,6 +5,7 @@
 //!
 //! Not here: how an answer is written.
 
+use crate::ensemble::View;
 use crate::ids::{SessionId, Zxid};
 use crate::request::Identity;
 use std::borrow::Cow;
@@ -393,6 +394,10 @@ pub trait Source: Send + Sync {
     fn environment(&self) -> Environment;
     /// The numbers that cost nothing to read.
     fn statistics(&self) -> Statistics;
+    /// What the member knows of its ensemble; none if it is one alone.
+    fn ensemble(&self) -> Option<View> {
+        None
+    }
     /// Bytes on disk; walks folders.
     fn disk_use(&self) -> DiskUse;
     /// All connections, in the order of their age, the one who asks too.

@@ -8,7 +8,7 @@
 //! Source: ZooKeeper Administrator's Guide, "ZooKeeper Commands: The Four Letter Words".
 
 use super::view::{Connection, Mode, Source};
-use super::{VERSION, java, monitor};
+use super::{VERSION, java, monitor, status};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -73,6 +73,8 @@ words! {
     Mntr = "mntr", b"mntr";
     /// Whether writes are taken.
     Isro = "isro", b"isro";
+    /// The ensemble as this member sees it, as a table. Not one of ZooKeeper's.
+    Fmst = "fmst", b"fmst";
     /// Checksums of the tree.
     Hash = "hash", b"hash";
     /// Not four letters: what telnet sends when it is interrupted.
@@ -92,14 +94,14 @@ pub struct AllowList(Vec<Word>);
 
 impl AllowList {
     /// From the setting `4lw.commands.whitelist`, already cut at its commas; `*` is all. `srvr` always is in it
-    /// (`zkServer.sh status` asks it), and `isro` if members may serve without a quorum (clients look for one that does not).
+    /// (`zkServer.sh status` asks it) and so is `fmst` (`folkmoot status` does), and `isro` if members may serve without a quorum (clients look for one that does not).
     /// What is no word is passed over, as in ZooKeeper.
     pub fn new<I>(words: I, read_only_mode: bool) -> Self
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut allowed = vec![Word::Srvr];
+        let mut allowed = vec![Word::Srvr, Word::Fmst];
         if read_only_mode {
             allowed.push(Word::Isro);
         }
@@ -128,6 +130,8 @@ pub fn answer(word: Word, more: &[u8], source: &dyn Source, allowed: &AllowList)
     match word {
         Word::Ruok => return Some("imok".into()),
         Word::Envi => return Some(envi(source)),
+        // Without a majority too: that is when it is asked.
+        Word::Fmst => return Some(status::text(source)),
         Word::Gtmk => return Some(source.trace_mask().to_string()),
         Word::Stmk => {
             let mask = i64::from_be_bytes(more.get(..8)?.try_into().ok()?);
@@ -192,7 +196,7 @@ pub fn answer(word: Word, more: &[u8], source: &dyn Source, allowed: &AllowList)
                 let _ = writeln!(out, "{:x}: {}", digest.zxid.0, digest.digest);
             }
         }
-        Word::Envi | Word::Gtmk | Word::Stmk | Word::Ruok | Word::Isro | Word::TelnetClose => unreachable!("answered above"),
+        Word::Envi | Word::Fmst | Word::Gtmk | Word::Stmk | Word::Ruok | Word::Isro | Word::TelnetClose => unreachable!("answered above"),
     }
     Some(out)
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod log;
 mod serve;
+mod status;
 
 use crate::config::Refused;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,6 +34,10 @@ folkmoot serve [--data DIR | --memory] [--listen HOST:PORT] [--admin HOST:PORT] 
 
 folkmoot recover DIR
     Makes a damaged directory, which is refused, one that opens, with what can still be read, and says what is lost.
+
+folkmoot status HOST:PORT
+    Asks a member, where its clients connect, how its ensemble stands, and prints a table: members, roles, term,
+    zxid, priorities, who was last heard when and is suspected. Fails if nobody answers.
 
 folkmoot bench OP --servers HOST:PORT,... [options]
     Loads any server that speaks ZooKeeper's protocol, checks every reply, and prints one row.
@@ -108,6 +113,7 @@ fn dispatch(mut args: lexopt::Parser, out: &mut dyn Write, err: &mut dyn Write) 
         Some(Long("help") | Short('h')) => out.write_all(HELP.as_bytes()).map_err(broken),
         Some(Value(command)) if command == "help" => out.write_all(HELP.as_bytes()).map_err(broken),
         Some(Value(command)) if command == "serve" => serve::run(args, out, err),
+        Some(Value(command)) if command == "status" => status::run(args, out),
         Some(Value(command)) if command == "bench" => bench::run(args, out),
         Some(Value(command)) if command == "recover" => {
             let Some(Value(directory)) = args.next()? else { return Err(Failure::Usage("it has to be said what directory".into())) };
@@ -164,6 +170,8 @@ mod tests {
             &["bench", "dance", "--servers", "h:1"],
             &["recover"],
             &["recover", "d", "e"],
+            &["status"],
+            &["status", "dance"],
         ] {
             let (status, out, err) = program(wrong);
             assert_eq!((status, out.as_str()), (2, ""), "{wrong:?}");

@@ -14,7 +14,7 @@ mod tests;
 
 pub use self::{
     message::{Envelope, Message},
-    node::{Delivery, Node, NodeOptions, Output, PeerView, View},
+    node::{Delivery, MemberView, Node, NodeOptions, Output, PeerView, View},
 };
 use crate::log::replica::MemberId;
 

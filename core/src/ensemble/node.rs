@@ -8,13 +8,16 @@
 //! What always holds: a leader's first entry says that it leads, before any other of its term; a session ends by silence only
 //! through the log, on the word of a leader that has granted it a whole timeout; a read barrier is met by an index that the leader
 //! was told after the barrier was asked for.
+//!
+//! Who is silent is judged by a failure detector that every message feeds. Followers have nothing to say to each other, so they
+//! beat; the judgement is for whoever looks, and decides nothing here: elections have timeouts of their own.
 
 use super::handback::{Handback, LAG_MAX};
 use super::message::{Envelope, Message, Place, unpack};
 use super::streams::{Streams, Take};
 use super::{Voter, rank};
 use crate::error::{Error, ErrorKind, Result};
-use crate::heartbeat::Deadlines;
+use crate::heartbeat::{Deadlines, FixedTimeout};
 use crate::ids::SessionId;
 use crate::limits::{FORWARD_BYTES_MAX, FORWARD_WINDOW_BYTES_MAX, PROPOSAL_BYTES_MAX, SESSIONS_MAX};
 use crate::log::replica::{Journal, MemberChange, MemberId, Membership, Persist, Progress, Replica, ReplicaOptions, Role, Standing, What};
@@ -38,6 +41,10 @@ const MEMBERS_TICKS: u64 = 10;
 const ROUNDS_MAX: u32 = 3;
 /// More time than this between two ticks is a pause of this member, in milliseconds: nobody could be heard.
 const PAUSE_MS: u64 = 500;
+/// How often followers tell each other that they are there, in ticks.
+const BEAT_TICKS: u64 = 20;
+/// A member that has been silent for so long is suspected, in milliseconds: five beats, so that a lost one accuses nobody.
+const SUSPECT_MS: u64 = 1_000;
 /// Sessions in one message.
 const ALIVE_MAX: usize = 16_384;
 
@@ -103,6 +110,8 @@ pub struct PeerView {
     pub priority: u8,
     /// When it was last heard of, in the clock's milliseconds; none if never.
     pub heard_ms: Option<u64>,
+    /// Whether its silence has been too long: it may have stopped, or be out of reach.
+    pub suspected: bool,
     /// Whether the link to it is up.
     pub linked: bool,
     /// The last entry it is known to have, where this member leads.
@@ -128,6 +137,81 @@ pub struct View {
     pub membership: Membership,
     /// The others.
     pub peers: Vec<PeerView>,
+    /// When it was asked for, on the clock of [`PeerView::heard_ms`].
+    pub now_ms: u64,
+}
+
+/// A member of an ensemble, this one or another, as this one sees it: one row of what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Who.
+    pub id: MemberId,
+    /// Whether it is the one that was asked.
+    pub is_self: bool,
+    /// How much it should lead.
+    pub priority: u8,
+    /// Whether its vote counts.
+    pub is_voter: bool,
+    /// What it is; none if that cannot be known from here: another member, while nobody leads.
+    pub role: Option<Role>,
+    /// For how long it has not been heard, in milliseconds: 0 for itself, none if never.
+    pub silent_ms: Option<u64>,
+    /// Whether its silence has been too long.
+    pub suspected: bool,
+    /// Whether the link to it is up.
+    pub linked: bool,
+    /// The last entry it is known to have: its own, and where this member leads everyone's.
+    pub matched: Option<u64>,
+}
+
+/// A follower that lacks at most so many entries is in step: they are under way.
+const IN_STEP_MAX: u64 = 1_024;
+
+impl View {
+    /// All members, by number.
+    pub fn members(&self) -> Vec<MemberView> {
+        let is_voter = |id| self.membership.voters.contains(&id);
+        let mut members: Vec<_> = self
+            .peers
+            .iter()
+            .map(|peer| MemberView {
+                id: peer.id,
+                is_self: false,
+                priority: peer.priority,
+                is_voter: is_voter(peer.id),
+                role: self.standing.leader.map(|leader| if leader == peer.id { Role::Leader } else { Role::Follower }),
+                silent_ms: peer.heard_ms.map(|heard| self.now_ms.saturating_sub(heard)),
+                suspected: peer.suspected,
+                linked: peer.linked,
+                matched: peer.matched,
+            })
+            .collect();
+        members.push(MemberView {
+            id: self.id,
+            is_self: true,
+            priority: self.priority,
+            is_voter: is_voter(self.id),
+            role: Some(self.standing.role),
+            silent_ms: Some(0),
+            suspected: false,
+            linked: true,
+            matched: Some(self.last),
+        });
+        members.sort_unstable_by_key(|member| member.id);
+        members
+    }
+
+    /// How many entries a member lacks of those that a majority has, if that is known.
+    pub fn lag(&self, member: &MemberView) -> Option<u64> {
+        member.matched.map(|matched| self.commit.saturating_sub(matched))
+    }
+
+    /// The others that follow this member, where it leads, and are heard: whether each is in step.
+    pub fn followers(&self) -> Vec<(MemberId, bool)> {
+        let follows = |peer: &&PeerView| self.standing.role == Role::Leader && peer.linked && !peer.suspected && self.membership.voters.contains(&peer.id);
+        let is_in_step = |peer: &PeerView| peer.matched.is_some_and(|matched| matched + IN_STEP_MAX >= self.commit);
+        self.peers.iter().filter(follows).map(|peer| (peer.id, is_in_step(peer))).collect()
+    }
 }
 
 /// An entry of this member's that is not applied yet.
@@ -201,6 +285,9 @@ pub struct Node {
     /// It does not insist on its priority, for a while.
     yields: bool,
     peers: BTreeMap<MemberId, Peer>,
+    silence: FixedTimeout,
+    /// Numbers what the detector is told.
+    beats: u64,
     output: Output,
 }
 
@@ -268,6 +355,8 @@ impl Node {
             rounds: 0,
             yields: false,
             peers,
+            silence: FixedTimeout::new(SUSPECT_MS, SUSPECT_MS)?,
+            beats: 0,
             output: Output::default(),
         })
     }
@@ -281,8 +370,12 @@ impl Node {
         {
             deadlines.extend_by(pause);
         }
+        if pause > PAUSE_MS && self.ticks > 0 {
+            self.silence.paused(pause);
+        }
         self.now_ms = now_ms;
         self.wall_ms = wall_ms;
+        self.listen();
         if std::mem::take(&mut self.granted)
             && let Some(deadlines) = &mut self.deadlines
         {
@@ -305,6 +398,36 @@ impl Node {
         self.lead();
     }
 
+    /// Judges who is silent, and beats where nothing else would be heard of this member.
+    fn listen(&mut self) {
+        if self.ticks == 0 {
+            for id in self.peers.keys() {
+                let _ = self.silence.watch(u64::from(*id), self.now_ms);
+            }
+        }
+        self.silence.poll(self.now_ms);
+        if !self.ticks.is_multiple_of(BEAT_TICKS) {
+            return;
+        }
+        let leader = self.replica.standing().leader;
+        if leader == Some(self.id) {
+            return;
+        }
+        let others = self.peers.iter().filter(|(id, peer)| peer.linked && leader != Some(**id));
+        self.output.sends.extend(others.map(|(id, _)| (*id, Message::Alive(Vec::new()))));
+    }
+
+    /// A member has been heard. Nobody here acts on a silence that is final: it is over once something comes.
+    fn heard(&mut self, from: MemberId) {
+        let peer = u64::from(from);
+        self.beats += 1;
+        if self.silence.told(peer).is_some() {
+            self.silence.forget(peer);
+        }
+        // At most as many as there are members.
+        let _ = self.silence.beat(peer, self.beats, self.now_ms);
+    }
+
     /// The time of day, where it is better known than by the last tick.
     pub fn time(&mut self, wall_ms: i64) {
         self.wall_ms = self.wall_ms.max(wall_ms);
@@ -318,6 +441,7 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.heard_ms = Some(self.now_ms);
             peer.heard_at = Some(self.ticks);
+            self.heard(from);
         }
         match message {
             Message::Log(bytes) => self.replica.step(from, &bytes)?,
@@ -605,6 +729,7 @@ impl Node {
             enrolled: self.roster.is_empty() || self.roster.member(*id).is_some(),
             priority: self.priority(*id),
             heard_ms: peer.heard_ms,
+            suspected: self.silence.told(u64::from(*id)).is_some(),
             linked: peer.linked,
             matched: progress.iter().find(|known| known.id == *id).map(|known| known.matched),
         });
@@ -617,6 +742,7 @@ impl Node {
             last: self.replica.last_index(),
             membership: self.replica.membership(),
             peers: peers.collect(),
+            now_ms: self.now_ms,
         }
     }
 

@@ -59,6 +59,7 @@ impl Source for Facts {
             min_session_timeout_ms: door.map_or(0, |door| door.options.shortest_timeout_ms()),
             max_session_timeout_ms: door.map_or(0, |door| door.options.longest_timeout_ms()),
             listen_backlog: Some(LISTEN_BACKLOG),
+            server_id: self.core.ensemble_view().map_or(0, |view| i64::from(view.id)),
             ..Settings::default()
         }
     }
@@ -105,6 +106,10 @@ impl Source for Facts {
         facts.descriptors_open = std::fs::read_dir("/proc/self/fd").map(|entries| entries.count() as u64).ok();
         facts.descriptors_max = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         facts
+    }
+
+    fn ensemble(&self) -> Option<crate::ensemble::View> {
+        self.core.ensemble_view()
     }
 
     fn disk_use(&self) -> DiskUse {

@@ -20,16 +20,19 @@ from ._native import Request, Stat, __version__
 from ._session import Member, Session, Transaction, open
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
-from .types import ACL, CreateMode, Event, EventKind, Id, Outcome, SessionState, WatchKind
+from .types import ACL, CreateMode, Ensemble, EnsembleMember, Event, EventKind, Id, MemberRole, Outcome, SessionState, WatchKind
 
 __all__ = [
     "ACL",
     "CreateMode",
+    "Ensemble",
+    "EnsembleMember",
     "Event",
     "EventKind",
     "Events",
     "Id",
     "Member",
+    "MemberRole",
     "Outcome",
     "Request",
     "Session",

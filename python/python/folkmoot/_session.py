@@ -9,7 +9,7 @@ from . import _native, _threads
 from ._events import Deliver, Events, Waiting, Watch
 from ._native import Request, Stat
 from .errors import FolkmootError, InvalidStateError, RuntimeInconsistencyError, SessionExpiredError
-from .types import ACL, CreateMode, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number, _STATES
+from .types import ACL, CreateMode, Ensemble, EnsembleMember, Event, Id, MemberRole, Outcome, SessionState, WatchKind, _create_flag, _kind_number, _STATES
 
 _M = TypeVar("_M", bound="Member")
 _S = TypeVar("_S", bound="Session")
@@ -55,6 +55,16 @@ class Member(_native.Member):
         Can be asked until ten minutes after the session has ended, in another life of the process too.
         """
         return Outcome(*self._outcome(session, write))
+
+    def ensemble(self) -> Ensemble:
+        """What this member knows of its ensemble, at most 100 ms old. `transfer` hands leadership over.
+
+        Raises:
+            InvalidStateError: this member is one alone.
+        """
+        (id, leader, term, committed, applied), rows = self._ensemble()
+        members = tuple(EnsembleMember(row[0], row[1], MemberRole(row[2]), *row[3:]) for row in rows)
+        return Ensemble(id, leader, term, committed, applied, members)
 
     def __enter__(self: _M) -> _M:
         return self

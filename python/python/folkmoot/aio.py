@@ -22,7 +22,7 @@ from ._events import Events, Watch, finish
 from ._native import Request, Stat
 from ._session import Acl, _bytes, _list, _missing_first
 from .errors import FolkmootError, NoNodeError, SessionExpiredError
-from .types import ACL, CreateMode, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number
+from .types import ACL, CreateMode, Ensemble, Event, Id, Outcome, SessionState, WatchKind, _create_flag, _kind_number
 
 _T = TypeVar("_T", bound="Union[Member, Session]", covariant=True)
 
@@ -109,6 +109,14 @@ class Member:
     async def outcome(self, session: int, write: int) -> Outcome:
         """What became of a write: see `folkmoot.Member.outcome`."""
         return self._member.outcome(session, write)
+
+    async def ensemble(self) -> Ensemble:
+        """What this member knows of its ensemble: see `folkmoot.Member.ensemble`."""
+        return self._member.ensemble()
+
+    async def transfer(self, to: Optional[int] = None) -> None:
+        """Hand leadership to the voter ``to``, or to the one that fits best."""
+        await _in_thread(partial(self._member.transfer, to))
 
     async def advance(self, ms: int) -> None:
         """Move virtual time on by ``ms`` milliseconds."""

@@ -63,6 +63,44 @@ class WatchKind(str, enum.Enum):
         return list(WatchKind).index(self) + 1
 
 
+class MemberRole(str, enum.Enum):
+    """What a member of an ensemble is."""
+
+    LEADER = "leader"
+    FOLLOWER = "follower"
+    CANDIDATE = "candidate"
+    LEARNER = "learner"
+    UNKNOWN = "unknown"
+
+
+class EnsembleMember(NamedTuple):
+    """One member, as the one that was asked sees it.
+
+    ``silent_ms`` is for how long it has not been heard (0 for itself, None if never), ``suspected`` whether that is too long;
+    ``matched`` is the last entry of the log that it is known to have: of all members where the asked one leads.
+    """
+
+    id: int
+    priority: int
+    role: MemberRole
+    is_self: bool
+    silent_ms: Optional[int]
+    suspected: bool
+    linked: bool
+    matched: Optional[int]
+
+
+class Ensemble(NamedTuple):
+    """An ensemble, as its member ``id`` sees it: who leads (None for nobody), in which term, and all ``members``."""
+
+    id: int
+    leader: Optional[int]
+    term: int
+    committed: int
+    applied: int
+    members: Tuple[EnsembleMember, ...]
+
+
 class Outcome(NamedTuple):
     """What became of a write whose answer did not arrive.
 

@@ -1,7 +1,7 @@
 //! What a member tells of itself: for words, the admin door and metrics.
 
 use super::Core;
-use crate::admin::view::{DiskUse, Mode, Session, Snapshot, Statistics, WatchSummary, Watched};
+use crate::admin::view::{DiskUse, Metric, Mode, Session, Snapshot, Statistics, Value, WatchSummary, Watched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{SessionId, Zxid};
 use crate::request::{Outcome, SessionState};
@@ -30,7 +30,7 @@ impl Core {
 
     /// What it knows of its ensemble.
     pub(crate) fn ensemble_view(&self) -> Option<crate::ensemble::View> {
-        self.ensemble.as_ref().map(|ensemble| ensemble.view())
+        self.ensemble.as_ref().map(|ensemble| crate::ensemble::View { now_ms: self.clock.steady_ms().unsigned_abs(), ..ensemble.view() })
     }
 
     /// What became of a write, as far as it has been applied here.
@@ -73,6 +73,7 @@ impl Core {
             slow_syncs: self.slow_syncs.load(Ordering::Relaxed),
             sessions_expired: self.expired.load(Ordering::Relaxed),
             snapshot_errors: u64::from(self.snapshot_error.lock().is_some()),
+            more: self.ensemble.as_ref().map_or_else(Vec::new, |ensemble| as_leader(&ensemble.view())),
             ..Statistics::default()
         }
     }
@@ -153,4 +154,25 @@ impl Core {
             })
             .collect()
     }
+}
+
+/// What ZooKeeper measures on members of an ensemble, and on its leader, under its names. There are no observers.
+fn as_leader(view: &crate::ensemble::View) -> Vec<Metric> {
+    let gauge = |name: &'static str, help: &'static str, value: usize| Metric {
+        name: name.into(),
+        help: help.into(),
+        label: None,
+        value: Value::Gauge(i64::try_from(value).unwrap_or(i64::MAX)),
+    };
+    let mut all = vec![gauge("quorum_size", "Members that vote.", view.membership.voters.len())];
+    if view.standing.role == crate::log::replica::Role::Leader {
+        let followers = view.followers();
+        let in_step = followers.iter().filter(|(_, in_step)| *in_step).count();
+        all.push(gauge("learners", "Followers and observers that the leader hears.", followers.len()));
+        all.push(gauge("followers", "Followers that the leader hears.", followers.len()));
+        all.push(gauge("synced_followers", "Followers that have, or are being sent, all that a majority has.", in_step));
+        all.push(gauge("synced_non_voting_followers", "The same without a vote.", 0));
+        all.push(gauge("synced_observers", "Observers that have caught up.", 0));
+    }
+    all
 }
