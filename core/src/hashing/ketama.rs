@@ -1,6 +1,6 @@
 //! Ketama: where memcached clients put their keys.
 //!
-//! Points of servers and keys are MD5 digests on a circle of 32 bits; a key belongs to the first point at or above it. "Ketama" is
+//! Points of servers and keys are hashes, MD5 in most dialects, on a circle of 32 bits; a key belongs to the first point at or above it. "Ketama" is
 //! several dialects that agree on few keys, so the dialect is named. Where points meet, the one that comes first in the sorted
 //! list wins, which is the earlier server here.
 //!
@@ -16,12 +16,15 @@ use md5::{Digest, Md5};
 /// Whose ketama.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// libmemcached's `KETAMA`: 100 points a server, one from each digest. Weights count for nothing.
+    /// libmemcached's `KETAMA` and nothing else set: 100 points a server, made as keys are with Jenkins' one-at-a-time hash. Weights count
+    /// for nothing.
     Libmemcached,
+    /// libmemcached's `KETAMA` with `HASH_MD5`: 100 points a server, one from each digest. Weights count for nothing.
+    LibmemcachedMd5,
     /// libmemcached's `KETAMA_WEIGHTED`, which uhashring and others share: about 160 points a server, four from each digest. How many
     /// exactly is computed in single precision, which gives 156 for a hundred equal servers.
     Weighted,
-    /// libmemcached's `KETAMA_SPY`: as `Libmemcached`, with server names as spymemcached writes them.
+    /// libmemcached's `KETAMA_SPY` with `HASH_MD5`: as `LibmemcachedMd5`, with server names as spymemcached writes them.
     Spy,
     /// twemproxy's: the points of `Weighted`, named as in its configuration.
     Twemproxy,
@@ -30,6 +33,7 @@ pub enum Dialect {
 /// A ketama continuum over servers, which are known by their place in the list.
 #[derive(Clone, Debug)]
 pub struct Ketama {
+    dialect: Dialect,
     /// Ascending, each one more than the point's value: positions begin at 1.
     positions: Box<[u64]>,
     owners: Box<[u16]>,
@@ -59,7 +63,7 @@ impl Ketama {
                 return Err(Error::new(ErrorKind::LimitExceeded, text));
             }
             let (digests, each) = match dialect {
-                Dialect::Libmemcached | Dialect::Spy => (100, 1),
+                Dialect::Libmemcached | Dialect::LibmemcachedMd5 | Dialect::Spy => (100, 1),
                 Dialect::Weighted | Dialect::Twemproxy => (digests(*weight, total, servers.len()), 4),
             };
             if points.len() as u64 + u64::from(digests) * 4 > POINTS_MAX {
@@ -70,18 +74,22 @@ impl Ketama {
             for number in 0..digests {
                 text.truncate(len);
                 text.extend_from_slice(format!("-{number}").as_bytes());
-                let digest = Md5::digest(&text);
-                points.extend((0..each).map(|word| (u64::from(word_of(&digest, word)) + 1, at as u16)));
+                if each == 1 {
+                    points.push((u64::from(dialect.hash(&text)) + 1, at as u16));
+                } else {
+                    let digest = Md5::digest(&text);
+                    points.extend((0..each).map(|word| (u64::from(word_of(&digest, word)) + 1, at as u16)));
+                }
             }
         }
         points.sort_unstable();
         let positions: Box<[u64]> = points.iter().map(|point| point.0).collect();
-        Ok(Self { owners: points.iter().map(|point| point.1).collect(), index: RingIndex::new(&positions, CIRCLE), positions })
+        Ok(Self { dialect, owners: points.iter().map(|point| point.1).collect(), index: RingIndex::new(&positions, CIRCLE), positions })
     }
 
     /// The server of `key`, by its place in the list; `None` when there are none.
     pub fn locate(&self, key: &[u8]) -> Option<usize> {
-        self.locate_hash(word_of(&Md5::digest(key), 0))
+        self.locate_hash(self.dialect.hash(key))
     }
 
     /// The server of a key whose 32-bit hash was made elsewhere, as twemproxy does when told another hash.
@@ -96,6 +104,25 @@ impl Ketama {
     }
 }
 
+impl Dialect {
+    /// The 32-bit hash of a key.
+    fn hash(self, key: &[u8]) -> u32 {
+        if self == Dialect::Libmemcached { one_at_a_time(key) } else { word_of(&Md5::digest(key), 0) }
+    }
+}
+
+/// Source: Jenkins, A Hash Function for Hash Table Lookup, 1997. Bytes count as signed, as C's char does where this is most used.
+fn one_at_a_time(bytes: &[u8]) -> u32 {
+    let mixed = bytes.iter().fold(0u32, |hash, byte| {
+        let hash = hash.wrapping_add(*byte as i8 as u32);
+        let hash = hash.wrapping_add(hash << 10);
+        hash ^ hash >> 6
+    });
+    let mixed = mixed.wrapping_add(mixed << 3);
+    let mixed = mixed ^ mixed >> 11;
+    mixed.wrapping_add(mixed << 15)
+}
+
 /// Four bytes of a digest, lowest first.
 fn word_of(digest: &[u8], word: usize) -> u32 {
     digest[4 * word..4 * word + 4].iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
@@ -104,7 +131,7 @@ fn word_of(digest: &[u8], word: usize) -> u32 {
 /// The server's name as the dialect hashes it.
 fn written(dialect: Dialect, name: &[u8]) -> Vec<u8> {
     match dialect {
-        Dialect::Libmemcached | Dialect::Weighted => name.strip_suffix(PORT).unwrap_or(name).to_vec(),
+        Dialect::Libmemcached | Dialect::LibmemcachedMd5 | Dialect::Weighted => name.strip_suffix(PORT).unwrap_or(name).to_vec(),
         Dialect::Spy => [b"/", name].concat(),
         Dialect::Twemproxy => name.to_vec(),
     }
@@ -134,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_index_finds_what_the_definition_says() {
-        for dialect in [Dialect::Libmemcached, Dialect::Weighted, Dialect::Spy, Dialect::Twemproxy] {
+        for dialect in [Dialect::Libmemcached, Dialect::LibmemcachedMd5, Dialect::Weighted, Dialect::Spy, Dialect::Twemproxy] {
             let ketama = Ketama::new(dialect, &servers(9)).unwrap();
             for hash in (0..5_000u32).map(|at| at.wrapping_mul(2_654_435_761)).chain([0, u32::MAX]) {
                 let at = ketama.positions.iter().position(|position| *position > u64::from(hash)).unwrap_or(0);
@@ -143,9 +170,53 @@ mod tests {
         }
     }
 
+    /// A file of `tests/recorder/ketama.c`: dialect, servers, keys, FNV-1a of the owners.
+    fn agrees_with(file: &std::path::Path) {
+        let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let (mut hashes, mut hashed, mut lines) = (Vec::new(), Dialect::Twemproxy, 0);
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let (many, keys): (usize, usize) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+            let dialect = match words[0] {
+                "libmemcached" => Dialect::Libmemcached,
+                "libmemcached-md5" => Dialect::LibmemcachedMd5,
+                "spy" => Dialect::Spy,
+                _ => Dialect::Weighted,
+            };
+            let weight = |at: usize| if words[0] == "weighted-5" { 1 + (at % 5) as u32 } else { 1 };
+            let name = |at: usize| format!("10.1.{}.{}:{}", at / 250, at % 250, if at % 3 == 0 { 11211 } else { 11311 });
+            let servers: Vec<(String, u32)> = (0..many).map(|at| (name(at), weight(at))).collect();
+            let ketama = Ketama::new(dialect, &servers).unwrap();
+            if hashed != dialect || hashes.len() != keys {
+                let key = |key: usize| format!("key:{key}{}", if key % 16 == 0 { "é" } else { "" });
+                hashes = (0..keys).map(|at| dialect.hash(key(at).as_bytes())).collect();
+                hashed = dialect;
+            }
+            let digest = hashes[..keys].iter().fold(0xcbf2_9ce4_8422_2325u64, |digest, hash| {
+                let owner = ketama.locate_hash(*hash).unwrap() as u16;
+                owner.to_le_bytes().iter().fold(digest, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+            });
+            assert_eq!(format!("{digest:016x}"), words[3], "{line}");
+            lines += 1;
+        }
+        assert!(lines >= 500, "{lines} lines");
+    }
+
+    #[test]
+    fn keys_are_where_libmemcached_puts_them() {
+        agrees_with(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/hashing/ketama.txt"));
+    }
+
+    /// The same with a file of a million keys: `KETAMA_RECORDED=FILE cargo test --release -- --ignored libmemcached`.
+    #[test]
+    #[ignore = "reads the file that KETAMA_RECORDED names"]
+    fn a_million_keys_are_where_libmemcached_puts_them() {
+        agrees_with(std::path::Path::new(&std::env::var_os("KETAMA_RECORDED").unwrap()));
+    }
+
     #[test]
     fn it_works_where_others_end() {
-        for many in [101, 512, 10_000] {
+        for many in [101, 2_000] {
             let ketama = Ketama::new(Dialect::Spy, &servers(many)).unwrap();
             assert_eq!(ketama.points(), 100 * many);
             assert!(ketama.locate(b"key").unwrap() < many);

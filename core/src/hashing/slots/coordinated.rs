@@ -131,7 +131,7 @@ impl Filler {
         let many = self.lacking.len();
         let mut seed = mix((slot * self.replicas + but) as u64);
         for _ in 0..many.min(8) {
-            let at = ((seed >> 32) * many as u64 >> 32) as usize;
+            let at = (((seed >> 32) * many as u64) >> 32) as usize;
             if self.fits(slot, but, self.lacking[at]) {
                 return Some(at);
             }
