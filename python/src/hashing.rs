@@ -257,6 +257,20 @@ impl SlotMap {
         let moves = moves.collect::<PyResult<Vec<_>>>()?;
         module.getattr("Plan")?.call1((moves, plan.moved_slots, plan.least_slots, plan.promoted_slots, plan.whole_slots))
     }
+    /// The loads as bars, for a terminal; with `after`, what moves from this map to that.
+    #[pyo3(signature = (after=None))]
+    fn text(&self, py: Python<'_>, after: Option<&Self>) -> PyResult<String> {
+        let Some(after) = after else { return Ok(self.map.text()) };
+        let plan = self.map.plan(&after.map).map_err(|error| failed(py, error))?;
+        Ok(self.map.plan_text(&after.map, &plan))
+    }
+    /// The same as an SVG document.
+    #[pyo3(signature = (after=None))]
+    fn svg(&self, py: Python<'_>, after: Option<&Self>) -> PyResult<String> {
+        let Some(after) = after else { return Ok(self.map.svg()) };
+        let plan = self.map.plan(&after.map).map_err(|error| failed(py, error))?;
+        Ok(self.map.plan_svg(&after.map, &plan))
+    }
     /// The map as bytes. They hold the secret of a keyed hash.
     fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.map.to_bytes())

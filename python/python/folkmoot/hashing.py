@@ -38,6 +38,7 @@ __all__ = [
     "fm1",
     "jump",
     "key_of",
+    "plot",
     "redis_slot",
 ]
 
@@ -100,3 +101,11 @@ class Standing(NamedTuple):
     replicas: int
     level: int
     capped: int
+
+
+def plot(slots: SlotMap, after: Optional[SlotMap] = None) -> str:
+    """Return the loads of a slot map as an SVG document; with ``after``, what moves from ``slots`` to it.
+
+    `SlotMap.text` is the same for terminals.
+    """
+    return slots.svg(after)

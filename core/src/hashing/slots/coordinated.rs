@@ -35,7 +35,9 @@ pub(super) fn fill(before: Option<Before<'_>>, members: &Members, slots: usize, 
     }
     let mut held = vec![0u32; members.len()];
     for row in rows.chunks_exact_mut(replicas) {
-        part(row, &groups);
+        if replicas > 1 {
+            part(row, &groups);
+        }
         row.iter().filter(|node| **node != NO_NODE).for_each(|node| held[usize::from(*node)] += 1);
     }
     let due = quotas.round(&groups, &held, (slots * columns) as u32);
@@ -74,6 +76,12 @@ fn choose(members: &Members, slots: usize, columns: usize, spread: Spread) -> (u
 fn carry(before: &Before<'_>, members: &Members, rows: &mut [u16], slots: usize, replicas: usize) {
     let numbers = before.members.numbers_in(members);
     let halves = (slots / before.slots).trailing_zeros();
+    if replicas == 1 {
+        for (slot, place) in rows.iter_mut().enumerate() {
+            *place = numbers.get(usize::from(before.rows[slot >> halves])).copied().unwrap_or(NO_NODE);
+        }
+        return;
+    }
     for (slot, row) in rows.chunks_exact_mut(replicas).enumerate() {
         let from = (slot >> halves) * replicas;
         let stay = before.rows[from..from + replicas].iter().filter_map(|node| numbers.get(usize::from(*node)).copied());
@@ -151,6 +159,9 @@ impl Filler {
     }
 
     fn fill_vacant(&mut self) {
+        if self.held.iter().map(|held| *held as usize).sum::<usize>() == self.slots() * self.columns {
+            return;
+        }
         for slot in 0..self.slots() {
             for column in 0..self.columns {
                 while self.rows[slot * self.replicas + column] == NO_NODE && !self.lacking.is_empty() {

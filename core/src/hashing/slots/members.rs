@@ -183,6 +183,26 @@ impl Members {
         self.ends == other.ends && self.names == other.names
     }
 
+    /// The number, in the longer list, of the one node that the two lists do not share; `None` when they differ in more.
+    ///
+    /// By whole runs of bytes: with many nodes name by name takes far longer than what follows.
+    pub(super) fn one_more_or_less(&self, other: &Self) -> Option<u16> {
+        let (fewer, more) = if self.len() < other.len() { (self, other) } else { (other, self) };
+        if fewer.len() + 1 != more.len() {
+            return None;
+        }
+        let blocks = fewer.names.chunks(64).zip(more.names.chunks(64)).take_while(|(a, b)| a == b).count() * 64;
+        let start = blocks.min(fewer.names.len());
+        let same = start + fewer.names[start..].iter().zip(&more.names[start..]).take_while(|(a, b)| a == b).count();
+        let by_name = more.ends.partition_point(|end| *end as usize <= same);
+        let by_end = fewer.ends.iter().zip(&more.ends).position(|(a, b)| a != b).unwrap_or(fewer.len());
+        let at = by_name.min(by_end);
+        let (from, to) = (if at == 0 { 0 } else { more.ends[at - 1] }, *more.ends.get(at)?);
+        let ends_shift = fewer.ends[at..].iter().zip(&more.ends[at + 1..]).all(|(a, b)| a + (to - from) == *b);
+        let tails = fewer.names[from as usize..] == more.names[to as usize..];
+        (ends_shift && tails).then_some(at as u16)
+    }
+
     /// Bytes held on the heap.
     pub(super) fn bytes(&self) -> usize {
         let domains: usize = self.domains.iter().map(|domain| domain.len() + size_of::<Box<[u8]>>()).sum();

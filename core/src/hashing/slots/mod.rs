@@ -17,6 +17,7 @@ mod codec;
 mod coordinated;
 mod groups;
 mod members;
+mod picture;
 mod plan;
 mod primaries;
 mod quota;
@@ -145,6 +146,17 @@ impl Table {
     #[inline]
     fn owner(&self, hash: u64) -> u16 {
         self.rows[(hash >> self.shift) as usize * self.replicas]
+    }
+
+    /// What is not hashed in a few instructions stands apart, so that a lookup is short enough to become part of its caller.
+    #[inline(never)]
+    fn owner_of(&self, key: &[u8]) -> u16 {
+        self.owner(self.hash.hash(key))
+    }
+
+    #[inline(never)]
+    fn row_of(&self, key: &[u8]) -> &[u16] {
+        self.row(self.hash.hash(key))
     }
 
     fn loads(&self) -> Vec<u32> {
@@ -288,14 +300,20 @@ impl SlotMap {
     /// The number of the node that owns `key`, [`NO_NODE`] when there are no nodes.
     #[inline]
     pub fn locate_number(&self, key: &[u8]) -> u16 {
-        self.table.owner(self.table.hash.hash(key))
+        match self.table.hash.quick(key) {
+            Some(hash) => self.table.owner(hash),
+            None => self.table.owner_of(key),
+        }
     }
 
     /// The numbers of all replicas of `key`, the owner first, without copying. Places at the end are [`NO_NODE`] when there are fewer
     /// nodes than replicas.
     #[inline]
     pub fn replicas_of(&self, key: &[u8]) -> &[u16] {
-        self.table.row(self.table.hash.hash(key))
+        match self.table.hash.quick(key) {
+            Some(hash) => self.table.row(hash),
+            None => self.table.row_of(key),
+        }
     }
 
     /// The owners' numbers of many keys.

@@ -6,6 +6,7 @@
 use super::members::{Members, NO_NODE};
 use super::{SlotMap, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::REPLICAS_MAX;
 
 /// Slots that one node takes over from another: neighbours with the same two nodes and the same column are one move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct SlotMove {
 }
 
 /// All that moves from one map to another, in ascending order of slots.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The moves.
     pub moves: Vec<SlotMove>,
@@ -63,41 +64,27 @@ pub(super) fn diff(before: &SlotMap, after: &SlotMap) -> Result<Plan> {
         return Err(Error::new(ErrorKind::BadArguments, "maps hash their keys differently: every key would move"));
     }
     let slots = old.slots().max(new.slots());
-    let mut planner =
-        Planner { plan: Plan { moves: Vec::new(), moved_slots: 0, least_slots: 0, promoted_slots: 0, whole_slots: 0 }, shift: new.shift.min(old.shift) };
-    let numbers = old.members.numbers_in(&new.members);
+    let mut planner = Planner { plan: Plan::default(), shift: new.shift.min(old.shift), renamed: Renamed::between(&old.members, &new.members) };
+    planner.plan.whole_slots = (slots * old.replicas) as u64;
     if old.slots() == new.slots() && old.replicas == 1 {
-        planner.single(old, new, &numbers);
+        planner.single(old, new);
     } else {
         for slot in 0..slots {
             let row = |table: &Table| -> std::ops::Range<usize> {
                 let from = (slot >> (slots / table.slots()).trailing_zeros()) * table.replicas;
                 from..from + table.replicas
             };
-            planner.row(slot as u32, &old.rows[row(old)], &new.rows[row(new)], &numbers);
+            planner.row(slot as u32, &old.rows[row(old)], &new.rows[row(new)]);
         }
     }
-    planner.plan.whole_slots = (slots * old.replicas) as u64;
-    planner.plan.least_slots = least(old, new, &numbers, slots);
+    planner.plan.least_slots = planner.least(new.members.len());
     Ok(planner.plan)
-}
-
-/// What each node that is due more has to get at least.
-fn least(old: &Table, new: &Table, numbers: &[u16], slots: usize) -> u64 {
-    let (had, has) = (old.loads(), new.loads());
-    let (old_times, new_times) = ((slots / old.slots()) as u64, (slots / new.slots()) as u64);
-    let mut gets: Vec<u64> = has.iter().map(|has| u64::from(*has) * new_times).collect();
-    for (had, number) in had.iter().zip(numbers) {
-        if let Some(gets) = gets.get_mut(usize::from(*number)) {
-            *gets = gets.saturating_sub(u64::from(*had) * old_times);
-        }
-    }
-    gets.iter().sum()
 }
 
 struct Planner {
     plan: Plan,
     shift: u32,
+    renamed: Renamed,
 }
 
 /// Slots looked at together: whether any differs is decided without a branch for each.
@@ -105,19 +92,20 @@ const BLOCK: usize = 64;
 
 impl Planner {
     /// One column. Most slots stay, and with one node more or less the numbers only shift: both are tested in blocks.
-    fn single(&mut self, old: &Table, new: &Table, numbers: &[u16]) {
-        let changed = changed_at(&old.members, &new.members);
+    fn single(&mut self, old: &Table, new: &Table) {
         let blocks = old.rows.chunks(BLOCK).zip(new.rows.chunks(BLOCK));
         for (block, (olds, news)) in blocks.enumerate() {
-            let same = match changed {
-                Changed::Nothing => olds == news,
-                Changed::Added(at) => !olds.iter().zip(news).fold(false, |any, (old, new)| any | (*old + u16::from(*old >= at) != *new)),
-                Changed::Gone(at) => !olds.iter().zip(news).fold(false, |any, (old, new)| any | (*old == at) | (*old - u16::from(*old > at) != *new)),
-                Changed::Much => false,
+            let same = match self.renamed {
+                Renamed::Nothing => olds == news,
+                Renamed::Added(at) => !olds.iter().zip(news).fold(false, |any, (old, new)| any | (old.wrapping_add(u16::from(*old >= at)) != *new)),
+                Renamed::Gone(at) => {
+                    !olds.iter().zip(news).fold(false, |any, (old, new)| any | (*old == at) | (old.wrapping_sub(u16::from(*old > at)) != *new))
+                }
+                Renamed::Table(_) => false,
             };
             if !same {
                 for (at, (old, new)) in olds.iter().zip(news).enumerate() {
-                    if numbers.get(usize::from(*old)).copied().unwrap_or(NO_NODE) != *new || (*new == NO_NODE) != (*old == NO_NODE) {
+                    if self.renamed.number(*old) != *new || (*new == NO_NODE) != (*old == NO_NODE) {
                         self.push((block * BLOCK + at) as u32, 0, *old, *new);
                     }
                 }
@@ -125,20 +113,24 @@ impl Planner {
         }
     }
 
-    fn row(&mut self, slot: u32, old: &[u16], new: &[u16], numbers: &[u16]) {
-        let number = |node: &u16| numbers.get(usize::from(*node)).copied().unwrap_or(NO_NODE);
-        if old.iter().zip(new).all(|(old, new)| number(old) == *new && (*old == NO_NODE) == (*new == NO_NODE)) {
+    fn row(&mut self, slot: u32, old: &[u16], new: &[u16]) {
+        let mut numbers = [NO_NODE; REPLICAS_MAX];
+        for (number, node) in numbers.iter_mut().zip(old) {
+            *number = self.renamed.number(*node);
+        }
+        let numbers = &numbers[..old.len()];
+        if numbers.iter().zip(old).zip(new).all(|((number, old), new)| number == new && (*old == NO_NODE) == (*new == NO_NODE)) {
             return;
         }
-        let mut left = old.iter().enumerate().filter(|(_, node)| **node != NO_NODE && (number(node) == NO_NODE || !new.contains(&number(node))));
-        let stayed = |node: &u16| old.iter().any(|old| *old != NO_NODE && number(old) == *node);
-        for (column, node) in new.iter().enumerate().filter(|(_, node)| **node != NO_NODE && !stayed(node)) {
-            self.push(slot, column, left.next().map_or(NO_NODE, |(_, node)| *node), *node);
+        let stayed = |node: u16| node != NO_NODE && numbers.contains(&node);
+        let mut left = numbers.iter().zip(old).enumerate().filter(|(_, (number, old))| **old != NO_NODE && (**number == NO_NODE || !new.contains(number)));
+        for (column, node) in new.iter().enumerate().filter(|(_, node)| **node != NO_NODE && !stayed(**node)) {
+            self.push(slot, column, left.next().map_or(NO_NODE, |(_, (_, old))| *old), *node);
         }
-        for (column, node) in left {
-            self.push(slot, column, *node, NO_NODE);
+        for (column, (_, old)) in left {
+            self.push(slot, column, *old, NO_NODE);
         }
-        self.plan.promoted_slots += u64::from(new[0] != NO_NODE && number(&old[0]) != new[0] && stayed(&new[0]));
+        self.plan.promoted_slots += u64::from(numbers[0] != new[0] && stayed(new[0]));
     }
 
     fn push(&mut self, slot: u32, column: usize, from: u16, to: u16) {
@@ -149,36 +141,58 @@ impl Planner {
         let hash_hi = hash_lo | (u64::MAX >> (64 - self.shift));
         // With several columns moves of one slot stand beside each other: the one to join may be a few back.
         let joins = |last: &&mut SlotMove| last.slot_hi + 1 == slot && (last.replica, last.from, last.to) == (replica, from, to);
-        let recent = self.plan.moves.len().saturating_sub(2 * crate::limits::REPLICAS_MAX);
+        let recent = self.plan.moves.len().saturating_sub(2 * REPLICAS_MAX);
         match self.plan.moves[recent..].iter_mut().find(joins) {
             Some(last) => (last.slot_hi, last.hash_hi) = (slot, hash_hi),
             None => self.plan.moves.push(SlotMove { slot_lo: slot, slot_hi: slot, hash_lo, hash_hi, replica, from, to }),
         }
     }
+
+    /// What each node gets more than it gives: so much it has to get, wherever from. Of `nodes` in the map after.
+    fn least(&self, nodes: usize) -> u64 {
+        let mut gains = vec![0i64; nodes];
+        for each in &self.plan.moves {
+            let slots = i64::from(each.slot_hi - each.slot_lo) + 1;
+            if let Some(gain) = each.to.and_then(|to| gains.get_mut(usize::from(to))) {
+                *gain += slots;
+            }
+            if let Some(gain) = each.from.and_then(|from| gains.get_mut(usize::from(self.renamed.number(from)))) {
+                *gain -= slots;
+            }
+        }
+        gains.iter().filter(|gain| **gain > 0).sum::<i64>() as u64
+    }
 }
 
-/// How two lists of names differ.
-#[derive(Clone, Copy)]
-enum Changed {
+/// How the numbers of nodes change.
+enum Renamed {
     Nothing,
     /// One more, with this number in the map after.
     Added(u16),
     /// One less, with this number in the map before.
     Gone(u16),
-    Much,
+    Table(Vec<u16>),
 }
 
-fn changed_at(old: &Members, new: &Members) -> Changed {
-    let (fewer, more) = if old.len() < new.len() { (old, new) } else { (new, old) };
-    if old.same_names(new) {
-        return Changed::Nothing;
+impl Renamed {
+    fn between(old: &Members, new: &Members) -> Self {
+        match old.one_more_or_less(new) {
+            _ if old.same_names(new) => Renamed::Nothing,
+            Some(at) if !old.is_empty() && !new.is_empty() && old.len() < new.len() => Renamed::Added(at),
+            Some(at) if !old.is_empty() && !new.is_empty() => Renamed::Gone(at),
+            _ => Renamed::Table(old.numbers_in(new)),
+        }
     }
-    if fewer.is_empty() || fewer.len() + 1 != more.len() {
-        return Changed::Much;
+
+    /// The number after of a number before; [`NO_NODE`] when it has none.
+    fn number(&self, old: u16) -> u16 {
+        match self {
+            _ if old == NO_NODE => NO_NODE,
+            Renamed::Nothing => old,
+            Renamed::Added(at) => old + u16::from(old >= *at),
+            Renamed::Gone(at) if old == *at => NO_NODE,
+            Renamed::Gone(at) => old - u16::from(old > *at),
+            Renamed::Table(numbers) => numbers.get(usize::from(old)).copied().unwrap_or(NO_NODE),
+        }
     }
-    let at = (0..fewer.len()).find(|at| fewer.get(*at).name != more.get(*at).name).unwrap_or(fewer.len());
-    if (at..fewer.len()).any(|at| fewer.get(at).name != more.get(at + 1).name) {
-        return Changed::Much;
-    }
-    if old.len() < new.len() { Changed::Added(at as u16) } else { Changed::Gone(at as u16) }
 }

@@ -117,6 +117,14 @@ struct Class {
     nodes: Vec<u16>,
 }
 
+impl Class {
+    /// A draw that misses more than this costs more than `cost`: -ln x is no less than 1 - x. So most draws are out before their
+    /// logarithm is taken. A little more than exact, for the rounding.
+    fn beyond(&self, cost: f64) -> u64 {
+        (cost * f64::from(self.weight) * (1.0 + 1e-9) * 18_446_744_073_709_551_616.0) as u64
+    }
+}
+
 struct Draws {
     classes: Vec<Class>,
 }
@@ -157,11 +165,10 @@ impl Draws {
     fn apart(&self, slot: u64, groups: &Groups, row: &mut [u16]) {
         let mut best: Vec<Cost> = Vec::with_capacity(row.len() + 1);
         for class in &self.classes {
+            let mut beyond = best.get(row.len() - 1).map_or(u64::MAX, |worst| class.beyond(worst.cost));
             for (seed, node) in class.seeds.iter().zip(&class.nodes) {
                 let draw = draw(slot, *seed);
-                // -ln x is no less than 1 - x: most draws are out before their logarithm is taken.
-                let least = (!draw) as f64 / 18_446_744_073_709_551_616.0 * (1.0 - 1e-12) / f64::from(class.weight);
-                if best.len() == row.len() && least > best[best.len() - 1].cost {
+                if !draw > beyond {
                     continue;
                 }
                 let cost = Cost::new(draw, class.weight, *node);
@@ -174,6 +181,9 @@ impl Draws {
                 let at = best.partition_point(|other| *other < cost);
                 best.insert(at, cost);
                 best.truncate(row.len());
+                if best.len() == row.len() {
+                    beyond = class.beyond(best[best.len() - 1].cost);
+                }
             }
         }
         for (place, cost) in row.iter_mut().zip(best) {
@@ -185,15 +195,16 @@ impl Draws {
     fn next(&self, slot: u64, than: Option<Cost>) -> Option<Cost> {
         let mut best: Option<Cost> = None;
         for class in &self.classes {
+            let mut beyond = best.map_or(u64::MAX, |best| class.beyond(best.cost));
             for (seed, node) in class.seeds.iter().zip(&class.nodes) {
                 let draw = draw(slot, *seed);
-                let least = (!draw) as f64 / 18_446_744_073_709_551_616.0 * (1.0 - 1e-12) / f64::from(class.weight);
-                if best.is_some_and(|best| least > best.cost) {
+                if !draw > beyond {
                     continue;
                 }
                 let cost = Cost::new(draw, class.weight, *node);
                 if than.is_none_or(|than| cost > than) && best.is_none_or(|best| cost < best) {
                     best = Some(cost);
+                    beyond = class.beyond(cost.cost);
                 }
             }
         }
