@@ -9,7 +9,7 @@ use folkmoot::hashing::{
 };
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyMemoryView, PyMemoryViewMethods, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyMemoryView, PyString, PyTuple};
 use std::borrow::Cow;
 
 fn failed(py: Python<'_>, error: Error) -> PyErr {
