@@ -184,11 +184,11 @@ mod tests {
                 _ => Dialect::Weighted,
             };
             let weight = |at: usize| if words[0] == "weighted-5" { 1 + (at % 5) as u32 } else { 1 };
-            let name = |at: usize| format!("10.1.{}.{}:{}", at / 250, at % 250, if at % 3 == 0 { 11211 } else { 11311 });
+            let name = |at: usize| format!("10.1.{}.{}:{}", at / 250, at % 250, if at.is_multiple_of(3) { 11211 } else { 11311 });
             let servers: Vec<(String, u32)> = (0..many).map(|at| (name(at), weight(at))).collect();
             let ketama = Ketama::new(dialect, &servers).unwrap();
             if hashed != dialect || hashes.len() != keys {
-                let key = |key: usize| format!("key:{key}{}", if key % 16 == 0 { "é" } else { "" });
+                let key = |key: usize| format!("key:{key}{}", if key.is_multiple_of(16) { "é" } else { "" });
                 hashes = (0..keys).map(|at| dialect.hash(key(at).as_bytes())).collect();
                 hashed = dialect;
             }
