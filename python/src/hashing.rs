@@ -130,6 +130,7 @@ fn view<'py>(py: Python<'py>, owners: &[u16]) -> PyResult<Bound<'py, PyAny>> {
 #[pymethods]
 impl SlotMap {
     #[new]
+    #[allow(clippy::too_many_arguments)] // Python has names and defaults for them
     #[pyo3(signature = (nodes=None, *, slots=None, replicas=1, filler="coordinated", spread="balance", cap_percent=None, secret=None))]
     fn new(
         py: Python<'_>,
@@ -348,8 +349,10 @@ impl SlotMap {
     }
 }
 
+type Weighted = Vec<(Vec<u8>, u32)>;
+
 /// Names in an order that matters, with their weights: a dict, or names alone.
-fn listed(py: Python<'_>, servers: &Bound<'_, PyAny>) -> PyResult<(Vec<(Vec<u8>, u32)>, Vec<Py<PyString>>)> {
+fn listed(py: Python<'_>, servers: &Bound<'_, PyAny>) -> PyResult<(Weighted, Vec<Py<PyString>>)> {
     let servers = nodes(servers)?;
     let names = servers.iter().map(|server| name(py, &server.name).map(Bound::unbind)).collect::<PyResult<_>>()?;
     Ok((servers.into_iter().map(|server| (server.name, server.weight)).collect(), names))
