@@ -315,6 +315,36 @@ extern "C" {
 /* The peer has been silent for the second timeout. Final. */
 #define FOLKMOOT_EXPIRED 2
 
+/* The number of no node: there are none, or a row has fewer replicas than were asked for. */
+#define FOLKMOOT_NOBODY 65535
+
+/* From the map before: loads within one slot of each quota, and the fewest moves that allows. */
+#define FOLKMOOT_COORDINATED 0
+
+/* From the set of nodes alone, each slot by lot: whoever knows the nodes has the same map. */
+#define FOLKMOOT_RENDEZVOUS 1
+
+/* Replicas are apart at the widest level of their domains at which every quota still fits. */
+#define FOLKMOOT_SPREAD_BALANCE 0
+
+/* Replicas are apart at the widest level with enough domains, whatever that does to balance. */
+#define FOLKMOOT_SPREAD_DOMAINS 1
+
+/* libmemcached's KETAMA and nothing else set. */
+#define FOLKMOOT_KETAMA_LIBMEMCACHED 0
+
+/* libmemcached's KETAMA with HASH_MD5. */
+#define FOLKMOOT_KETAMA_LIBMEMCACHED_MD5 1
+
+/* libmemcached's KETAMA_WEIGHTED, about 160 points a server. */
+#define FOLKMOOT_KETAMA_WEIGHTED 2
+
+/* libmemcached's KETAMA_SPY with HASH_MD5. */
+#define FOLKMOOT_KETAMA_SPY 3
+
+/* twemproxy's ketama. */
+#define FOLKMOOT_KETAMA_TWEMPROXY 4
+
 /* A list of ACL entries or identities. Immutable: any threads may read it at once. */
 typedef struct folkmoot_acls folkmoot_acls;
 
@@ -330,8 +360,14 @@ typedef struct folkmoot_detector folkmoot_detector;
 /* The ensemble as one of its members saw it. Immutable: any threads may read it at once. */
 typedef struct folkmoot_ensemble folkmoot_ensemble;
 
+/* A ketama continuum. Immutable. */
+typedef struct folkmoot_ketama folkmoot_ketama;
+
 /* What one voter has to remember: the last vote it cast. One thread at a time. */
 typedef struct folkmoot_last_vote folkmoot_last_vote;
+
+/* A Maglev table. Immutable. */
+typedef struct folkmoot_maglev folkmoot_maglev;
 
 /* A participant that lives in this process. Any number of threads may use one at once. */
 typedef struct folkmoot_member folkmoot_member;
@@ -356,6 +392,12 @@ typedef struct folkmoot_schedule folkmoot_schedule;
  requests take effect in the order in which they were made; a read sees the session's own writes.
  */
 typedef struct folkmoot_session folkmoot_session;
+
+/* Which nodes own a key. Immutable: any threads may use one at once, and no lookup waits. */
+typedef struct folkmoot_slot_map folkmoot_slot_map;
+
+/* What moves between two slot maps. Immutable. */
+typedef struct folkmoot_slot_plan folkmoot_slot_plan;
 
 /* A list of strings. Immutable: any threads may read it at once. */
 typedef struct folkmoot_strings folkmoot_strings;
@@ -586,6 +628,58 @@ typedef struct folkmoot_end {
   /* When it was, in milliseconds. */
   uint64_t at_ms;
 } folkmoot_end;
+
+/* How a slot map is made. All zeros but for the size are the defaults. */
+typedef struct folkmoot_slot_options {
+  /* sizeof(folkmoot_slot_options) */
+  size_t size;
+  /* A power of two, 2 to 1048576; 0: 16384, doubled while a coordinated map has fewer than 128 for each node. */
+  uint32_t slots;
+  /* Nodes for each slot, the owner included, at most 8; 0 is 1. */
+  uint32_t replicas;
+  /* FOLKMOOT_COORDINATED or _RENDEZVOUS. */
+  int32_t filler;
+  /* FOLKMOOT_SPREAD_BALANCE or _DOMAINS. */
+  int32_t spread;
+  /* One more than the percent by which a node may exceed its share, by lot and with one replica only; 0: no bound. */
+  uint32_t cap_percent_and_one;
+  /* 1: keys are hashed with SipHash-2-4 under the secret; 0: with folkmoot_hash. */
+  uint32_t keyed;
+  /* The secret, the same for all who share the map. */
+  uint8_t secret[16];
+} folkmoot_slot_options;
+
+/* One node of a slot map, a continuum or a table. Will not grow. */
+typedef struct folkmoot_slot_node {
+  /* Any bytes, name_len of them. */
+  const void *name;
+  /* How many. */
+  size_t name_len;
+  /* 1 to 1000: twice the weight is twice the slots. */
+  uint32_t weight;
+  /* What it fails together with, widest first, as zone/rack/host; NULL when nothing is known. */
+  const void *domain;
+  /* How many bytes that is. */
+  size_t domain_len;
+} folkmoot_slot_node;
+
+/* Slots that one node takes over from another. Will not grow. */
+typedef struct folkmoot_slot_move {
+  /* First slot, in slots of the map that has more of them. */
+  uint32_t slot_lo;
+  /* Last slot, itself included. */
+  uint32_t slot_hi;
+  /* The lowest hash of a key that moves. */
+  uint64_t hash_lo;
+  /* The highest, itself included. */
+  uint64_t hash_hi;
+  /* The column, 0 is the owner's. */
+  uint32_t replica;
+  /* Number of the node that leaves, in the map before; FOLKMOOT_NOBODY when the place was vacant. */
+  uint16_t from;
+  /* Number of the node that comes, in the map after; FOLKMOOT_NOBODY when the place stays vacant. */
+  uint16_t to;
+} folkmoot_slot_move;
 
 /* The library's version, such as "0.1.0". Never NULL, never freed. */
 FOLKMOOT_API const char *folkmoot_version(void);
@@ -1735,6 +1829,267 @@ FOLKMOOT_API size_t folkmoot_deadlines_count(const struct folkmoot_deadlines *de
 
 /* Frees the table. */
 FOLKMOOT_API void folkmoot_deadlines_free(struct folkmoot_deadlines *deadlines);
+
+/*
+ A map without nodes. options may be NULL. To be freed with folkmoot_slot_map_free.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_new(const struct folkmoot_slot_options *options,
+                                      struct folkmoot_slot_map **map_out);
+
+/*
+ The map for exactly these nodes, all in one step of one epoch: who is missing leaves, who is new joins, weights and domains
+ change. Of a name given twice the last holds. A new map; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_next(const struct folkmoot_slot_map *map,
+                                       const struct folkmoot_slot_node *nodes,
+                                       size_t count,
+                                       struct folkmoot_slot_map **map_out);
+
+/*
+ map with node: added, or its weight and domain changed. A new map; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_with(const struct folkmoot_slot_map *map,
+                                       const struct folkmoot_slot_node *node,
+                                       struct folkmoot_slot_map **map_out);
+
+/*
+ map without the node of that name. A new map; the old one stays.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS when it is not part of it.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_without(const struct folkmoot_slot_map *map,
+                                          const void *name,
+                                          size_t name_len,
+                                          struct folkmoot_slot_map **map_out);
+
+/* The number of the node that owns key; FOLKMOOT_NOBODY when there are none, or map is NULL. */
+FOLKMOOT_API
+uint16_t folkmoot_slot_map_locate(const struct folkmoot_slot_map *map,
+                                  const void *key,
+                                  size_t key_len);
+
+/*
+ The first max nodes for key: its replicas, the owner first, then the others in the order in which to try them.
+
+ nodes_out  room for max numbers
+ count_out  how many were written
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_locate_n(const struct folkmoot_slot_map *map,
+                                           const void *key,
+                                           size_t key_len,
+                                           size_t max,
+                                           uint16_t *nodes_out,
+                                           size_t *count_out);
+
+/*
+ The owners of count keys. key_lens may be NULL: then each key is text that ends in NUL.
+
+ nodes_out  room for count numbers
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS; then some of nodes_out may be written.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_locate_batch(const struct folkmoot_slot_map *map,
+                                               const void *const *keys,
+                                               const size_t *key_lens,
+                                               size_t count,
+                                               uint16_t *nodes_out);
+
+/*
+ The owners of count keys that are integers: each is hashed as its eight bytes, lowest first, on every machine.
+
+ nodes_out  room for count numbers
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_locate_integers(const struct folkmoot_slot_map *map,
+                                                  const uint64_t *keys,
+                                                  size_t count,
+                                                  uint16_t *nodes_out);
+
+/*
+ The first node for key whose load stays within c times its fair share when it takes one more.
+
+ loads  what each node carries now, by number, as many as there are nodes
+ c      1.25 is usual; less is more even and sends more keys away from their owner
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_bounded(const struct folkmoot_slot_map *map,
+                                          const void *key,
+                                          size_t key_len,
+                                          const uint64_t *loads,
+                                          size_t load_count,
+                                          double c,
+                                          uint16_t *node_out);
+
+/*
+ Node number, from 0, in the order of the names. What it points to is valid until the map is freed.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_node(const struct folkmoot_slot_map *map,
+                                       uint16_t number,
+                                       struct folkmoot_slot_node *node_out);
+
+/* How many nodes; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_slot_map_count(const struct folkmoot_slot_map *map);
+
+/* How many slots; 0 for NULL. */
+FOLKMOOT_API uint32_t folkmoot_slot_map_slots(const struct folkmoot_slot_map *map);
+
+/* How many changes lie behind the map; 0 for one by lot, which has no past. */
+FOLKMOOT_API uint64_t folkmoot_slot_map_epoch(const struct folkmoot_slot_map *map);
+
+/*
+ What the map could do of what was asked. Each output may be NULL.
+
+ replicas_out  how many each slot has: as many as were asked for, or as there are nodes
+ level_out     replicas of one slot differ in the first so many labels of their domains; 0: they are different nodes
+ capped_out    domains (at level 0 nodes) whose weight asks for more than every slot once
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_standing(const struct folkmoot_slot_map *map,
+                                           uint32_t *replicas_out,
+                                           uint32_t *level_out,
+                                           uint32_t *capped_out);
+
+/*
+ How many slots each node holds, or is the owner of, by number. Either output may be NULL.
+
+ loads_out, owned_out  room for as many numbers as there are nodes
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_loads(const struct folkmoot_slot_map *map,
+                                        uint32_t *loads_out,
+                                        uint32_t *owned_out);
+
+/*
+ 128 bits that are equal for equal maps, on any machine, and for no others.
+
+ digest_out  room for 16 bytes
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_digest(const struct folkmoot_slot_map *map,
+                                         uint8_t *digest_out);
+
+/* The map as bytes, to be stored and sent; to be freed with folkmoot_free. They hold the secret of a keyed hash. */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_to_bytes(const struct folkmoot_slot_map *map,
+                                           void **bytes_out,
+                                           size_t *len_out);
+
+/*
+ The map that folkmoot_slot_map_to_bytes wrote. Any bytes may be given.
+
+ FOLKMOOT_OK, _CORRUPT, _UNKNOWN_FORMAT, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_from_bytes(const void *bytes,
+                                             size_t len,
+                                             struct folkmoot_slot_map **map_out);
+
+/*
+ What moves from before to after, to be freed with folkmoot_slot_plan_free. Both have the same replicas and hash keys alike.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_map_plan(const struct folkmoot_slot_map *before,
+                                       const struct folkmoot_slot_map *after,
+                                       struct folkmoot_slot_plan **plan_out);
+
+/* How many moves; 0 for NULL. */
+FOLKMOOT_API size_t folkmoot_slot_plan_count(const struct folkmoot_slot_plan *plan);
+
+/* The moves, one behind the other; NULL if there are none. Valid until the plan is freed. */
+FOLKMOOT_API
+const struct folkmoot_slot_move *folkmoot_slot_plan_moves(const struct folkmoot_slot_plan *plan);
+
+/*
+ How much moves. Each output may be NULL.
+
+ moved_out     replicas of slots that someone has to take over
+ least_out     the least that any change between two maps of these loads would move
+ promoted_out  slots whose owner is another one that held a replica before
+ whole_out     slots times replicas, what all these are of
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_slot_plan_figures(const struct folkmoot_slot_plan *plan,
+                                           uint64_t *moved_out,
+                                           uint64_t *least_out,
+                                           uint64_t *promoted_out,
+                                           uint64_t *whole_out);
+
+/* Jump hash: the bucket of key, 0 to buckets - 1; 0 when there are none. Buckets come and go at the end only. */
+FOLKMOOT_API
+uint32_t folkmoot_jump_hash(uint64_t key,
+                            uint32_t buckets);
+
+/* The slot of key in a Redis Cluster, 0 to 16383: CRC16, of the hash tag only if the key has one. */
+FOLKMOOT_API uint16_t folkmoot_redis_slot(const void *key, size_t key_len);
+
+/*
+ The continuum of count servers, each named host:port, in a dialect: FOLKMOOT_KETAMA_LIBMEMCACHED and so on. Servers are known by
+ their place in the list; domains are not looked at. To be freed with folkmoot_ketama_free.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_ketama_new(int32_t dialect,
+                                    const struct folkmoot_slot_node *servers,
+                                    size_t count,
+                                    struct folkmoot_ketama **ketama_out);
+
+/* The server of key, by its place in the list; FOLKMOOT_NOBODY when there are none. */
+FOLKMOOT_API
+uint16_t folkmoot_ketama_locate(const struct folkmoot_ketama *ketama,
+                                const void *key,
+                                size_t key_len);
+
+/*
+ The Maglev table of size places, a prime, over count nodes, as Envoy fills it; 0 is 65537. Nodes are known by their place in the
+ list; domains are not looked at. To be freed with folkmoot_maglev_free.
+
+ FOLKMOOT_OK, _BAD_ARGUMENTS, _LIMIT_EXCEEDED.
+ */
+FOLKMOOT_API
+folkmoot_status folkmoot_maglev_new(const struct folkmoot_slot_node *nodes,
+                                    size_t count,
+                                    uint32_t size,
+                                    struct folkmoot_maglev **maglev_out);
+
+/* The node of key, hashed with XXH64 and seed 0, by its place in the list; FOLKMOOT_NOBODY when there are none. */
+FOLKMOOT_API
+uint16_t folkmoot_maglev_locate(const struct folkmoot_maglev *maglev,
+                                const void *key,
+                                size_t key_len);
+
+/* Frees the map. NULL does nothing. */
+FOLKMOOT_API void folkmoot_slot_map_free(struct folkmoot_slot_map *map);
+
+/* Frees the plan. NULL does nothing. */
+FOLKMOOT_API void folkmoot_slot_plan_free(struct folkmoot_slot_plan *plan);
+
+/* Frees the continuum. NULL does nothing. */
+FOLKMOOT_API void folkmoot_ketama_free(struct folkmoot_ketama *ketama);
+
+/* Frees the table. NULL does nothing. */
+FOLKMOOT_API void folkmoot_maglev_free(struct folkmoot_maglev *maglev);
 
 /* What option structs are set to before you set what you want. */
 #define FOLKMOOT_SESSION_OPTIONS_INIT { sizeof(folkmoot_session_options), 0, 0, 0, 0 }

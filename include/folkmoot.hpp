@@ -765,6 +765,105 @@ private:
     detail::Handle<folkmoot_ring, folkmoot_ring_free> handle_;
 };
 
+/* One node of a slot map: any bytes, its weight, and what it fails together with, widest first, as zone/rack/host. */
+struct SlotNode {
+    std::string name;
+    uint32_t weight;
+    std::string domain;
+    SlotNode(const std::string &name_, uint32_t weight_ = 1, const std::string &domain_ = std::string())
+        : name(name_), weight(weight_), domain(domain_) {}
+    SlotNode(const char *name_) : name(name_), weight(1) {}
+    folkmoot_slot_node borrowed() const {
+        return folkmoot_slot_node{name.data(), name.size(), weight, domain.data(), domain.size()};
+    }
+};
+
+/* What moves between two slot maps: numbers in `from` are of the map before, in `to` of the map after. */
+struct SlotPlan {
+    std::vector<folkmoot_slot_move> moves;
+    uint64_t moved_slots, least_slots, promoted_slots, whole_slots;
+};
+
+/* Which nodes own a key. Immutable: with, without and next give a new one. Nodes are known by their numbers, in the order of the names. */
+class SlotMap {
+public:
+    SlotMap() = default;
+    explicit SlotMap(folkmoot_slot_map *handle) : handle_(handle) {}
+    static Result<SlotMap> make(const folkmoot_slot_options *options = nullptr) {
+        folkmoot_slot_map *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_slot_map_new(options, &out));
+        return SlotMap(out);
+    }
+    static Result<SlotMap> from_bytes(const std::string &bytes) {
+        folkmoot_slot_map *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_slot_map_from_bytes(bytes.data(), bytes.size(), &out));
+        return SlotMap(out);
+    }
+    Result<SlotMap> next(const std::vector<SlotNode> &nodes) const {
+        std::vector<folkmoot_slot_node> all;
+        for (const SlotNode &node : nodes) all.push_back(node.borrowed());
+        folkmoot_slot_map *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_slot_map_next(handle_.get(), all.data(), all.size(), &out));
+        return SlotMap(out);
+    }
+    Result<SlotMap> with(const SlotNode &node) const {
+        const folkmoot_slot_node one = node.borrowed();
+        folkmoot_slot_map *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_slot_map_with(handle_.get(), &one, &out));
+        return SlotMap(out);
+    }
+    Result<SlotMap> without(const std::string &name) const {
+        folkmoot_slot_map *out = nullptr;
+        FOLKMOOT_TRY(folkmoot_slot_map_without(handle_.get(), name.data(), name.size(), &out));
+        return SlotMap(out);
+    }
+    /* The number of the owner; FOLKMOOT_NOBODY when there are no nodes. */
+    uint16_t locate(const std::string &key) const noexcept { return folkmoot_slot_map_locate(handle_.get(), key.data(), key.size()); }
+    Result<std::vector<uint16_t>> locate_n(const std::string &key, size_t max) const {
+        std::vector<uint16_t> out(max < size() ? max : size());
+        size_t count = 0;
+        FOLKMOOT_TRY(folkmoot_slot_map_locate_n(handle_.get(), key.data(), key.size(), out.size(), out.data(), &count));
+        out.resize(count);
+        return out;
+    }
+    /* The name of a number; "" for one that is none. */
+    std::string name(uint16_t number) const {
+        folkmoot_slot_node node = folkmoot_slot_node();
+        if (folkmoot_slot_map_node(handle_.get(), number, &node) != FOLKMOOT_OK) return std::string();
+        return std::string(static_cast<const char *>(node.name), node.name_len);
+    }
+    Result<SlotPlan> plan(const SlotMap &after) const {
+        folkmoot_slot_plan *plan = nullptr;
+        FOLKMOOT_TRY(folkmoot_slot_map_plan(handle_.get(), after.handle_.get(), &plan));
+        detail::Handle<folkmoot_slot_plan, folkmoot_slot_plan_free> owned(plan);
+        SlotPlan out = SlotPlan();
+        const folkmoot_slot_move *moves = folkmoot_slot_plan_moves(plan);
+        if (moves) out.moves.assign(moves, moves + folkmoot_slot_plan_count(plan));
+        FOLKMOOT_TRY(folkmoot_slot_plan_figures(plan, &out.moved_slots, &out.least_slots, &out.promoted_slots, &out.whole_slots));
+        return out;
+    }
+    Result<std::string> to_bytes() const {
+        void *bytes = nullptr;
+        size_t len = 0;
+        FOLKMOOT_TRY(folkmoot_slot_map_to_bytes(handle_.get(), &bytes, &len));
+        std::string out(static_cast<const char *>(bytes), len);
+        folkmoot_free(bytes);
+        return out;
+    }
+    /* 16 bytes, equal for equal maps. */
+    Result<std::string> digest() const {
+        unsigned char out[16];
+        FOLKMOOT_TRY(folkmoot_slot_map_digest(handle_.get(), out));
+        return std::string(reinterpret_cast<const char *>(out), sizeof out);
+    }
+    size_t size() const noexcept { return folkmoot_slot_map_count(handle_.get()); }
+    uint64_t epoch() const noexcept { return folkmoot_slot_map_epoch(handle_.get()); }
+    folkmoot_slot_map *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<folkmoot_slot_map, folkmoot_slot_map_free> handle_;
+};
+
 /* How an election stands: FOLKMOOT_UNDECIDED, _ELECTED (then `elected` is who) or _SPLIT. */
 struct Standing {
     int32_t outcome;

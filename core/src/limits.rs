@@ -85,6 +85,22 @@ pub const WEIGHT_MAX: u32 = 1000;
 pub const POINTS_MAX: u64 = 1 << 24;
 /// Bytes of a node's name: it is hashed once for each of its points.
 pub const NODE_NAME_BYTES_MAX: usize = 4096;
+/// Slots of one slot map, a power of two: at 2^20 an owner column is 2 MiB, which a cache still holds.
+pub const SLOTS_MAX: u32 = 1 << 20;
+/// The least slots of a slot map that chooses for itself: 32 KiB a column, more than 100 slots a node up to 128 nodes.
+pub const SLOTS_DEFAULT: u32 = 16_384;
+/// Slots a node at least gets in a slot map that chooses for itself, until [`SLOTS_MAX`] is reached: loads differ by less than 1 %.
+pub const SLOTS_PER_NODE: u32 = 128;
+/// Replica columns of one slot map: a row of eight fits beside its neighbour in a cache line.
+pub const REPLICAS_MAX: usize = 8;
+/// Levels of a failure domain, such as region, zone, rack and host.
+pub const DOMAIN_LEVELS_MAX: usize = 8;
+/// Bytes of a failure domain's path.
+pub const DOMAIN_BYTES_MAX: usize = 1024;
+/// The largest extra load, in percent of its share, that a load cap may allow a node.
+pub const CAP_PERCENT_MAX: u32 = 1000;
+/// Places of a Maglev table: the largest that Envoy takes.
+pub const MAGLEV_TABLE_MAX: u32 = 5_000_011;
 /// Voters of one electorate: a ballot from each has to arrive within one election.
 pub const VOTERS_MAX: usize = 65_535;
 /// Contenders at one parent, as many as there can be sessions.

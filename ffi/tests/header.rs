@@ -85,6 +85,7 @@ const FILES: &[&str] = &[
     "multi.rs",
     "asynchronous.rs",
     "algorithms.rs",
+    "hashing.rs",
 ];
 
 #[test]

@@ -11,6 +11,7 @@
 mod algorithms;
 mod convert;
 mod events;
+mod hashing;
 mod heartbeat;
 mod lines;
 mod mailbox;
@@ -39,5 +40,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<lines::Lines>()?;
     module.add_function(wrap_pyfunction!(member::run_program, module)?)?;
     algorithms::add(module)?;
+    hashing::add(module)?;
     heartbeat::add(module)
 }

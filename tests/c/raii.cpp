@@ -80,6 +80,15 @@ int main() {
     session = folkmoot::Session(); // freed here
     CHECK(other.exists("/a"));
 
+    folkmoot::SlotMap slots = folkmoot::SlotMap::make().next({"a", "b", folkmoot::SlotNode("c", 2, "zone-1")});
+    folkmoot::SlotMap grown = slots.with("d");
+    CHECK(slots.size() == 3 && grown.size() == 4 && grown.epoch() == 2 && grown.name(3) == "d" && grown.name(4).empty());
+    folkmoot::SlotPlan slot_plan = slots.plan(grown);
+    CHECK(slot_plan.moved_slots == slot_plan.least_slots && slot_plan.whole_slots == 16384 && !slot_plan.moves.empty());
+    CHECK(grown.locate_n("key", 9).size() == 4 && grown.locate_n("key", 1)[0] == grown.locate("key"));
+    CHECK(folkmoot::SlotMap::from_bytes(grown.to_bytes()).digest() == grown.digest() && slots.digest() != grown.digest());
+    CHECK(folkmoot::SlotMap().locate("key") == FOLKMOOT_NOBODY);
+
     folkmoot::Ring ring = folkmoot::Ring::make().with_all({"a", "b", "c"});
     folkmoot::Ring more = ring.with("d");
     CHECK(ring.size() == 3 && more.size() == 4 && !ring.diff(more).empty());

@@ -18,6 +18,9 @@ try() { timeout 120 "$@" || fault "$*"; }
 # A program, with an empty directory to work in.
 run() { rm -rf "$out/work" && mkdir "$out/work" && try "$1" "$out/work"; }
 
+HASHING_DATA=$root/tests/data/hashing
+export HASHING_DATA
+
 # The header alone, and each program.
 printf '#include "folkmoot.h"\nint main(void) { return 0; }\n' >"$out/alone.c"
 cp "$out/alone.c" "$out/alone.cpp"
@@ -29,7 +32,7 @@ for standard in c++98 c++11 c++17 c++20; do
     # shellcheck disable=SC2086
     c++ -std=$standard $warnings -fsyntax-only "$out/alone.cpp" || fault "the header as $standard"
 done
-for program in basic events async fork algorithms logging listen ensemble; do
+for program in basic events async fork algorithms hashing logging listen ensemble; do
     for standard in c89 c11 c17; do
         # shellcheck disable=SC2086
         cc -std=$standard $warnings "$here/$program.c" -o "$out/$program-$standard" $shared
@@ -87,7 +90,7 @@ done
 echo "scripts: $count as recorded"
 
 if command -v valgrind >/dev/null; then
-    for program in basic-c11 events-c11 async-c11 fork-c11 algorithms-c11 logging-c11 listen-c11 raii-c++11; do
+    for program in basic-c11 events-c11 async-c11 fork-c11 algorithms-c11 hashing-c11 logging-c11 listen-c11 raii-c++11; do
         # What is "possibly" lost is std's handle of the main thread, which it keeps until exit.
         # A child of fork leaks its parent's handles by design.
         leaks=full
