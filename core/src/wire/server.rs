@@ -108,7 +108,7 @@ impl Door {
 
     /// A request, or its refusal if this door does not let such through.
     pub(super) fn allowed(&self, op: i32, request: Request) -> Request {
-        if matches!(request, Request::Reconfig(_)) && !self.options.reconfig {
+        if op == op::RECONFIG && !self.options.reconfig {
             return Request::Refused(ErrorKind::ReconfigDisabled);
         }
         if self.options.extended_types || !matches!(op, op::CREATE_TTL | op::MULTI) {
