@@ -847,9 +847,18 @@ impl Node {
         let membership = self.replica.membership();
         let takes_part = |id: &MemberId| self.roster.member(*id).is_some() || membership.voters.contains(id) || membership.learners.contains(id);
         self.addresses.retain(|id, _| takes_part(id));
-        self.peers.retain(|id, _| self.addresses.contains_key(id));
+        self.peers.retain(|id, _| {
+            let stays = self.addresses.contains_key(id);
+            if !stays {
+                self.silence.forget(u64::from(*id));
+            }
+            stays
+        });
         for id in self.addresses.keys() {
-            self.peers.entry(*id).or_default();
+            self.peers.entry(*id).or_insert_with(|| {
+                let _ = self.silence.watch(u64::from(*id), self.now_ms);
+                Peer::default()
+            });
         }
         self.output.others = Some(self.addresses.iter().map(|(id, address)| (*id, address.clone())).collect());
         self.output.left = !takes_part(&self.id);
