@@ -734,7 +734,7 @@ impl World {
         }
         self.reference_index = delivery.index;
         self.counts.member_changes += u64::from(delivery.membership.is_some());
-        let before = self.reference.roster().members().count();
+        let before: BTreeSet<MemberId> = self.reference.roster().members().map(|(id, _)| id).collect();
         for (_, entry) in &delivery.entries {
             if let Entry::Lead { member, term, .. } = entry {
                 self.invariants.expiry.leader = Some((*member, *term));
@@ -756,7 +756,9 @@ impl World {
                 Err(what) => self.breaks(what),
             }
         }
-        self.counts.joined += self.reference.roster().members().count().saturating_sub(before.max(self.voters.len())) as u64;
+        if !before.is_empty() {
+            self.counts.joined += self.reference.roster().members().filter(|(id, _)| !before.contains(id)).count() as u64;
+        }
         if delivery.index.is_multiple_of(16) {
             let check = self.invariants.matching.state(0, delivery.index, &self.reference);
             self.check(check);
