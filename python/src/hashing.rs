@@ -397,7 +397,7 @@ pub(crate) struct Maglev {
 #[pymethods]
 impl Maglev {
     #[new]
-    #[pyo3(signature = (nodes, size=folkmoot::hashing::MAGLEV_TABLE))]
+    #[pyo3(signature = (nodes, size=65_537))]
     fn new(py: Python<'_>, nodes: &Bound<'_, PyAny>, size: u32) -> PyResult<Self> {
         let (nodes, names) = listed(py, nodes)?;
         let maglev = py.detach(|| CoreMaglev::new(&nodes, size)).map_err(|error| failed(py, error))?;
