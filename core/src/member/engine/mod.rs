@@ -225,15 +225,15 @@ struct Queue {
     stop: bool,
     /// When to look at the sessions that somebody else keeps alive, in steady milliseconds.
     deadlines: Deadlines<SessionId>,
-    /// Before that no silence is judged, in steady milliseconds.
-    quiet_until_ms: i64,
-    /// The member has paused, and that is allowed for in the next judgement.
+    /// While nobody is judged, because the member has paused.
+    grace: Option<timers::Grace>,
+    /// A grace ended without the member being awake through it: the next pause is not allowed for.
     is_excused: bool,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { items: VecDeque::new(), bytes: 0, kicked: false, stop: false, deadlines: Deadlines::new(SESSIONS_MAX), quiet_until_ms: 0, is_excused: false }
+        Self { items: VecDeque::new(), bytes: 0, kicked: false, stop: false, deadlines: Deadlines::new(SESSIONS_MAX), grace: None, is_excused: false }
     }
 }
 

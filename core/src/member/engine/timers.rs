@@ -5,8 +5,8 @@
 //!
 //! What always holds: nobody is judged for a silence that was the member's own. When it comes to judge later than it meant to,
 //! its threads stood still, whatever held them (a slow disk, a stopped process), and signs of life may wait unread: every deadline
-//! then moves back by as much, and what waits has [`GRACE_MS`] to be read. That is granted once a judgement, so a disk that
-//! is slow for ever keeps no session alive. A session whose requests wait here is not silent.
+//! then moves back by as much, and what waits has a [`Grace`] to be read, in which the member must be awake. A grace ends whether
+//! or not it was, so a disk that is slow for ever keeps no session alive. A session whose requests wait here is not silent.
 
 use super::{Asker, Core, Queue, SessionCore, Work, may_wait};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,13 +21,51 @@ const RETRY_MS: u64 = 1000;
 const PAUSE_MS: i64 = 50;
 /// An append that takes longer than this is told of in the statistics, as ZooKeeper does, in milliseconds.
 const SLOW_MS: i64 = 1000;
-/// How long after a pause nobody is judged: time to be heard again, in milliseconds.
-const GRACE_MS: i64 = 500;
+/// A grace is told in steps of so many milliseconds.
+const STEP_MS: i64 = 50;
+/// Steps in a row without a pause that end a grace: time to be heard again.
+const AWAKE_STEPS: u32 = 10;
+/// Steps after which a grace ends, come what may.
+const STEPS_MAX: u32 = 100;
+
+/// Time to be heard again after a pause: nobody is judged meanwhile.
+#[derive(Default)]
+pub(super) struct Grace {
+    /// When its next step ends, in steady milliseconds.
+    next_ms: i64,
+    steps: u32,
+    /// Steps since the member last paused.
+    awake: u32,
+}
 
 impl Queue {
     /// When somebody's silence is to be judged, in steady milliseconds; none if nobody's ever is.
     fn judged_at(&self) -> Option<i64> {
-        self.deadlines.next_wakeup().map(|at| (at as i64).max(self.quiet_until_ms))
+        match &self.grace {
+            Some(grace) => Some(grace.next_ms),
+            None => self.deadlines.next_wakeup().map(|at| at as i64),
+        }
+    }
+
+    /// Whether silence may be judged at `now`, which is `late_ms` after it was meant to be. Says how long the member has paused.
+    fn may_judge(&mut self, now: i64, late_ms: i64) -> (bool, i64) {
+        let paused_ms = if late_ms > PAUSE_MS { late_ms } else { 0 };
+        let mut grace = match self.grace.take() {
+            Some(grace) => Grace { steps: grace.steps + 1, awake: if paused_ms > 0 { 0 } else { grace.awake + 1 }, ..grace },
+            None if paused_ms > 0 && !self.is_excused => Grace::default(),
+            None => {
+                self.is_excused = false;
+                return (true, 0);
+            }
+        };
+        self.deadlines.extend_by(paused_ms as u64);
+        if grace.awake >= AWAKE_STEPS || grace.steps >= STEPS_MAX {
+            self.is_excused = grace.awake < AWAKE_STEPS;
+            return (true, paused_ms);
+        }
+        grace.next_ms = now + STEP_MS;
+        self.grace = Some(grace);
+        (false, paused_ms)
     }
 }
 
@@ -107,12 +145,12 @@ impl Core {
     fn silent(&self, now: i64) -> Vec<Arc<SessionCore>> {
         let mut queue = self.queue.lock();
         let Some(late_ms) = queue.judged_at().map(|at| now - at).filter(|late_ms| *late_ms >= 0) else { return Vec::new() };
-        queue.is_excused = late_ms > PAUSE_MS && !queue.is_excused && !self.clock.is_virtual();
-        if queue.is_excused {
-            queue.deadlines.extend_by(late_ms as u64);
-            queue.quiet_until_ms = now + GRACE_MS;
-            self.paused_ms.fetch_add(late_ms, Ordering::SeqCst);
-            return Vec::new();
+        if !self.clock.is_virtual() {
+            let (may_judge, paused_ms) = queue.may_judge(now, late_ms);
+            self.paused_ms.fetch_add(paused_ms, Ordering::SeqCst);
+            if !may_judge {
+                return Vec::new();
+            }
         }
         let over = queue.deadlines.expire(now as u64);
         drop(queue);
@@ -169,5 +207,41 @@ impl Core {
 
     pub(super) fn note_due(&self, next: Option<i64>) {
         self.due_ms.store(next.unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member that comes to judge as late as `late_ms` says, step by step, for at most so many steps: how often it judged.
+    fn judged(queue: &mut Queue, steps: usize, late_ms: impl Fn(usize) -> i64) -> Vec<usize> {
+        let mut now = 0;
+        (0..steps)
+            .filter(|step| {
+                let late_ms = late_ms(*step);
+                now = queue.judged_at().unwrap_or(now) + late_ms;
+                queue.may_judge(now, late_ms).0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nobody_is_judged_until_the_member_has_been_awake_for_a_while() {
+        let awake = AWAKE_STEPS as usize;
+        assert_eq!(judged(&mut Queue::default(), 2, |_| 0), [0, 1], "a member on time");
+        assert_eq!(judged(&mut Queue::default(), awake + 1, |step| if step == 0 { 800 } else { 1 }), [awake], "one pause");
+        for again in 1..=awake {
+            let paused = judged(&mut Queue::default(), again + awake + 1, |step| if step == 0 || step == again { 800 } else { 1 });
+            assert_eq!(paused, [again + awake], "a second pause at step {again}");
+        }
+        let twice = judged(&mut Queue::default(), 2 * awake + 2, |step| if step == 0 || step == awake + 1 { 800 } else { 0 });
+        assert_eq!(twice, [awake, 2 * awake + 1], "a second pause after the first was over");
+    }
+
+    #[test]
+    fn a_member_that_is_late_for_ever_judges_all_the_same() {
+        let most = STEPS_MAX as usize;
+        assert_eq!(judged(&mut Queue::default(), 2 * most + 3, |_| 200), [most, most + 1, 2 * most + 2], "late for ever");
     }
 }
